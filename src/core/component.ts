@@ -1,0 +1,127 @@
+import type { z } from "zod";
+import type { Admission, AdmissionSettings } from "./admission.ts";
+import type { Clock } from "./clock.ts";
+import type { ComponentId } from "./component-id.ts";
+import type { Consumer, SignalConsumers } from "./consumer.ts";
+import type { Logger } from "./logger.ts";
+import type { Meter } from "./meter.ts";
+import type { Sender } from "./sender.ts";
+import type { Signal } from "./signal.ts";
+
+/** Handed to every component when it is created; has no side effects. */
+export interface Settings {
+  readonly id: ComponentId;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  readonly clock: Clock;
+}
+
+export type Pressure = "none" | "soft" | "hard";
+
+/**
+ * The bytes and the memory that all doors share.
+ * Waiting requests count here too: this is what bounds memory, and why a door may wait for room instead of refusing.
+ */
+export interface DoorBudget {
+  /**
+   * Takes `bytes` for a request that is about to be read. Resolves with the lease once there is room; rejects with a
+   * `refused` ConsumeError at hard memory pressure or when `deadline` passes first, and `too_large` where `bytes`
+   * exceed the whole budget. Give the lease back when the request has been answered.
+   */
+  acquire(bytes: number, deadline: number, signal: AbortSignal): Promise<DoorLease>;
+  readonly pressure: Pressure;
+}
+
+export interface DoorLease {
+  /** The size turned out different (decompressed, chunked): adjusts the lease without waiting. */
+  resize(bytes: number): void;
+  /** Idempotent. */
+  release(): void;
+}
+
+/** What the service offers to a component that runs. */
+export interface Host {
+  /** Opens an admission; the opener must commit or discard it. */
+  admit(settings: AdmissionSettings): Admission;
+  readonly doors: DoorBudget;
+  /** Reported by memory_limiter; a condition of room for all doors, not an error thrown at a batch. */
+  reportPressure(reporter: string, pressure: Pressure): void;
+  /** Tells people what a component listens on; the start-up banner shows it. `address` is "127.0.0.1:4317" or a URL. */
+  reportListening(listening: Listening): void;
+  /**
+   * Something that a component cannot go on without has broken after start (its socket died, its store is gone).
+   * The service logs it, and shuts down with exit code 1.
+   */
+  reportFatal(id: ComponentId, error: Error): void;
+}
+
+export interface Listening {
+  readonly id: ComponentId;
+  /** "OTLP/gRPC", "OTLP/HTTP", "store API". */
+  readonly what: string;
+  readonly address: string;
+}
+
+/** Lifecycle of everything in the graph. */
+export interface Component {
+  /** Opens sockets and files. Called once. A rejection stops the gateway's start; its message must say how to mend it. */
+  start(host: Host): Promise<void>;
+  /**
+   * Idempotent, legal before start. A receiver stops accepting and waits for its requests in flight; a processor
+   * flushes downstream. `signal` aborts when patience ends: return soon after.
+   */
+  shutdown(signal: AbortSignal): Promise<void>;
+}
+
+/** A processor that has no resources needs only this. */
+export type Receiver = Component;
+export type Processor<S extends Signal = Signal> = Component & Consumer<S>;
+export type Extension = Component;
+
+/**
+ * One destination. The sending queue in front of it is built by the service from the keys `sending_queue`,
+ * `retry_on_failure` and `timeout` of its configuration (queue/config.ts has their schemas).
+ */
+export interface Exporter extends Component, Sender {}
+
+/** Validation, defaults, documentation and editor completion from one value: a zod schema. */
+export type Schema<C> = z.ZodType<C>;
+
+interface FactoryBase<C> {
+  /** As in the YAML. */
+  readonly type: string;
+  /** Old names that are still read, with a warning: `otlp` for `otlp_grpc`. */
+  readonly deprecatedTypes?: readonly string[];
+  readonly config: Schema<C>;
+  readonly signals: readonly Signal[];
+}
+
+export interface ReceiverFactory<C = unknown> extends FactoryBase<C> {
+  readonly kind: "receiver";
+  create(settings: Settings, config: C, next: SignalConsumers): Receiver;
+}
+
+export interface ProcessorFactory<C = unknown> extends FactoryBase<C> {
+  readonly kind: "processor";
+  create<S extends Signal>(signal: S, settings: Settings, config: C, next: Consumer<S>): Processor<S>;
+}
+
+/**
+ * What a destination is where the YAML does not say (`sending_queue.required`).
+ * required: an admission needs it. best_effort: when it cannot take a batch it drops it, counted.
+ * secondary: best_effort beside a required destination, required where it is a pipeline's only one.
+ */
+export type DefaultDelivery = "required" | "best_effort" | "secondary";
+
+export interface ExporterFactory<C = unknown> extends FactoryBase<C> {
+  readonly kind: "exporter";
+  readonly delivery: DefaultDelivery;
+  create(settings: Settings, config: C): Exporter;
+}
+
+export interface ExtensionFactory<C = unknown> extends FactoryBase<C> {
+  readonly kind: "extension";
+  create(settings: Settings, config: C): Extension;
+}
+
+export type ComponentFactory = ReceiverFactory | ProcessorFactory | ExporterFactory | ExtensionFactory;

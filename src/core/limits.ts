@@ -1,0 +1,22 @@
+/** Every bound that is not a user's setting, in one place; each says what it bets on and what happens when the bet is lost. */
+
+const MIB = 1024 * 1024;
+
+/** OTLP 1.11.0 recommends 64 MiB after decompression. A larger request is answered 413 / RESOURCE_EXHAUSTED, never cut. */
+export const REQUEST_BYTES_MAX = 64 * MIB;
+
+/** Bytes of requests between socket and answer, over all doors. Beyond it doors stop reading; senders wait, then are refused with a hint. */
+export const DOOR_BYTES_MAX = 256 * MIB;
+
+/** Nested messages (AnyValue in arrays and kvlists, mostly). Real telemetry stays under 10; deeper bytes are refused as 400. */
+export const MESSAGE_DEPTH_MAX = 64;
+
+/** Regrouping: resources in one batch, and growth of its bytes. Beyond it the keys stay on the records, counted. */
+export const REGROUP_RESOURCES_MAX = 1000;
+export const REGROUP_BYTES_FACTOR_MAX = 2;
+
+/** Senders without a deadline of their own are answered within this time. */
+export const DOOR_WAIT_MS_DEFAULT = 5_000;
+
+/** A sender is told to come back after this time where we do not know better. One second: the JavaScript HTTP exporter gives up when told more than its 10 s. */
+export const RETRY_AFTER_MS_DEFAULT = 1_000;

@@ -1,0 +1,33 @@
+/** Label names and values of one series. Keep the number of different values small and bounded. */
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Counter {
+  add(value: number): void;
+}
+
+export interface Gauge {
+  set(value: number): void;
+}
+
+/** Bounds are upper limits in ascending order, in the metric's unit. */
+export interface Histogram {
+  record(value: number): void;
+}
+
+export interface MetricDescription {
+  readonly description: string;
+  /** UCUM unit, such as "By", "ms", "{records}". */
+  readonly unit?: string;
+}
+
+/**
+ * The gateway's own metrics, named as the Collector names its own (`otelcol_receiver_accepted_log_records`).
+ * Asking twice for the same name and labels gives the same series, so a component asks once, at creation, and keeps it.
+ */
+export interface Meter {
+  counter(name: string, labels: Labels, description: MetricDescription): Counter;
+  gauge(name: string, labels: Labels, description: MetricDescription): Gauge;
+  /** `read` is called when the metrics are scraped. */
+  observableGauge(name: string, labels: Labels, description: MetricDescription, read: () => number): void;
+  histogram(name: string, labels: Labels, description: MetricDescription, bounds: readonly number[]): Histogram;
+}
