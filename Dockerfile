@@ -1,0 +1,27 @@
+# Build: the whole checkout, to JavaScript.
+FROM node:24-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY tools ./tools
+RUN npm ci --ignore-scripts --omit=optional
+COPY src ./src
+COPY processors ./processors
+RUN node tools/build.ts
+
+# Run: the built package and its four run-time dependencies. No secret is needed to build, so none can end in a layer.
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY tools/node/package.json ./tools/node/package.json
+RUN npm ci --ignore-scripts --omit=dev --omit=optional && npm cache clean --force \
+    && mkdir -p /data && chown node:node /data
+COPY --from=build /app/dist ./dist
+COPY bin ./bin
+COPY collector ./collector
+USER node
+# The store of local.yaml, where it is used; gateway.yaml writes nothing.
+ENV SIGNALBOX_DATA=/data
+EXPOSE 4317 4318 4319
+# node itself is process 1, not npm: npm does not hand SIGTERM on in time to drain.
+CMD ["node", "bin/signalbox.mjs", "run", "--config", "collector/gateway.yaml"]

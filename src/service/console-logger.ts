@@ -1,0 +1,51 @@
+import type { Clock } from "../core/clock.ts";
+import type { LogFields, Logger, LogLevel } from "../core/logger.ts";
+
+export interface ConsoleLoggerSettings {
+  readonly clock: Clock;
+  /** Takes one whole line with its newline. */
+  readonly write: (line: string) => void;
+  /** Lines below it are not written. */
+  readonly level: LogLevel;
+  /** console: for people. json: one object a line, for machines. As `service.telemetry.logs.encoding`. */
+  readonly encoding: "console" | "json";
+}
+
+const RANKS: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+/** The gateway's log: one line per event, to the stream that `write` stands for. */
+export function createConsoleLogger(settings: ConsoleLoggerSettings, fields: LogFields = {}): Logger {
+  const log = (level: LogLevel, message: string, extra: LogFields = {}): void => {
+    if (RANKS[level] < RANKS[settings.level]) return;
+    const time = new Date(settings.clock.nowMs()).toISOString();
+    settings.write(formatLine(settings.encoding, time, level, message, { ...fields, ...extra }));
+  };
+  return {
+    debug: (message, extra) => log("debug", message, extra),
+    info: (message, extra) => log("info", message, extra),
+    warn: (message, extra) => log("warn", message, extra),
+    error: (message, extra) => log("error", message, extra),
+    with: (more) => createConsoleLogger(settings, { ...fields, ...more }),
+  };
+}
+
+function formatLine(
+  encoding: "console" | "json",
+  time: string,
+  level: LogLevel,
+  message: string,
+  fields: LogFields,
+): string {
+  const present = Object.entries(fields).filter(([, value]) => value !== undefined);
+  if (encoding === "json") {
+    return `${JSON.stringify({ ts: time, level, msg: message, ...Object.fromEntries(present) })}\n`;
+  }
+  const tail = present.map(([key, value]) => `  ${key}=${formatValue(value)}`).join("");
+  // A message can quote what a peer said: one event stays one line.
+  return `${time}  ${level.padEnd(5)}  ${message.replaceAll(/\s*\n\s*/g, " | ")}${tail}\n`;
+}
+
+function formatValue(value: string | number | boolean | undefined): string {
+  const text = String(value);
+  return /[\s"=]/.test(text) ? JSON.stringify(text) : text;
+}
