@@ -76,8 +76,8 @@ if (!hasPython)
 const outcomes = (await Promise.all(WORKERS.map(runWorker))).flat();
 const failed = outcomes.filter(({ outcome }) => outcome === "failed");
 console.log(`\n${outcomes.length} jobs, ${failed.length} failed. What to type next, in another terminal:\n`);
-const jobId = (failed[0] ?? outcomes[0])?.jobId;
-if (jobId !== undefined) console.log(`  npm run -s signalbox job ${jobId}`);
+const shown = (failed[0] ?? outcomes[0])?.jobId;
+if (shown !== undefined) console.log(`  npm run -s signalbox job ${shown}`);
 console.log(`  npm run -s signalbox logs 'level:error'`);
 console.log(`  npm run -s signalbox logs 'machine_id:"railway-abc123" service_type:comfyui'`);
 
@@ -103,11 +103,11 @@ async function runWorker(worker: DemoWorker): Promise<{ jobId: string; outcome: 
     env: { ...process.env, ...worker.env, SERVICE_TYPE: worker.serviceType, OTEL_RESOURCE_ATTRIBUTES: identity },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const outcomes: { jobId: string; outcome: string }[] = [];
+  const own: { jobId: string; outcome: string }[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     console.log(`  ${worker.machineId} ${worker.workerId} ${worker.serviceType}: ${line}`);
     const [jobId = "", outcome = ""] = line.split(" ");
-    outcomes.push({ jobId, outcome });
+    own.push({ jobId, outcome });
   }
-  return outcomes;
+  return own;
 }

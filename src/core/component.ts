@@ -60,6 +60,8 @@ export interface Listening {
   /** "OTLP/gRPC", "OTLP/HTTP", "store API". */
   readonly what: string;
   readonly address: string;
+  /** More that a person wants to know of it, in a few words: "data in /var/lib/signalbox". */
+  readonly detail?: string;
 }
 
 /** Lifecycle of everything in the graph. */
