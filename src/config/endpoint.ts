@@ -1,0 +1,42 @@
+import { isIPv6 } from "node:net";
+
+export interface Endpoint {
+  /** Without brackets; "" means every address of the machine. */
+  readonly host: string;
+  readonly port: number;
+}
+
+const PORT = /^\d{1,5}$/;
+const PORT_MAX = 65_535;
+// Names, IPv4 addresses, and container names with an underscore.
+const HOST = /^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,251}[a-zA-Z0-9_])?$/;
+
+/** Reads `host:port`, `:port` and `[::1]:4317`; otherwise a sentence that says what is wrong. It never repeats the text. */
+export function parseEndpoint(text: string): Endpoint | { readonly problem: string } {
+  const colon = text.lastIndexOf(":");
+  if (colon < 0) return { problem: "the port is missing" };
+  const host = parseHost(text.slice(0, colon));
+  if (host === undefined) return { problem: hostProblem(text.slice(0, colon)) };
+  const portText = text.slice(colon + 1);
+  if (!PORT.test(portText) || Number(portText) > PORT_MAX) return { problem: `the port must be 0 to ${PORT_MAX}` };
+  return { host, port: Number(portText) };
+}
+
+function parseHost(text: string): string | undefined {
+  if (text.startsWith("[") && text.endsWith("]")) {
+    const address = text.slice(1, -1);
+    return isIPv6(address) ? address : undefined;
+  }
+  return text === "" || HOST.test(text) ? text : undefined;
+}
+
+function hostProblem(host: string): string {
+  if (host.includes("//")) return "the scheme must be left out";
+  if (host.includes(":")) return "an IPv6 address must stand in brackets";
+  return "the host is not a name or an address";
+}
+
+/** The opposite of parseEndpoint. */
+export function formatEndpoint(endpoint: Endpoint): string {
+  return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+}

@@ -1,0 +1,224 @@
+import { z } from "zod";
+import { formatByteSize, parseByteSize } from "./byte-size.ts";
+import { formatDuration, parseDurationMs } from "./duration.ts";
+import { parseEndpoint } from "./endpoint.ts";
+import { annotate } from "./notes.ts";
+import type { SettingNotes } from "./notes.ts";
+import { Secret } from "./secret.ts";
+
+/**
+ * The building blocks of every component's config.ts. README.md in this folder shows how to use them.
+ * Each knows the words for its messages (notes.ts), so that a component's schema says only what is its own.
+ */
+
+/** What `default` takes is written as in the YAML, and goes through the same parsing. A wrong one throws at import: our bug. */
+interface Defaultable<In> {
+  readonly default?: In;
+}
+
+function withDefault<Out, In>(schema: z.ZodType<Out, In>, value: In | undefined): z.ZodType<Out, In | undefined> {
+  if (value === undefined) return schema;
+  schema.parse(value);
+  return schema.prefault(value as z.core.util.NoUndefined<In>);
+}
+
+export interface Refusal {
+  /** Relative to the schema that refuses; default: the value itself. */
+  readonly path?: readonly (string | number)[];
+  /** A sentence of its own, in the Collector's wording where it has one. Values of secrets never belong here. */
+  readonly message?: string;
+  /** Or what was expected: the message becomes "found 10 (number), expected ...". */
+  readonly expected?: string;
+  /** What to write instead. */
+  readonly fix?: string;
+}
+
+/** Reports a problem from a superRefine() or transform(), with a fix beside the message. */
+export function refuse(context: z.core.$RefinementCtx, refusal: Refusal): void {
+  const { path = [], message, expected, fix } = refusal;
+  context.addIssue({
+    code: "custom",
+    path: [...path],
+    message: message ?? `expected ${expected ?? "another value"}`,
+    params: {
+      ...(message === undefined && { expected: expected ?? "another value" }),
+      ...(fix !== undefined && { fix }),
+    },
+    input: undefined,
+  });
+}
+
+export interface DurationSettings extends Defaultable<string> {
+  /** Refuses zero, where zero does not mean "off". */
+  readonly positive?: boolean;
+  /** The largest that makes sense, written as a duration. */
+  readonly max?: string;
+}
+
+const DURATION_NOTES: SettingNotes = {
+  type: "duration",
+  expected: "a duration string",
+  example: '"10s"',
+  fix: durationFix,
+  print: (value) => (typeof value === "number" ? formatDuration(value) : value),
+};
+
+function durationFix(found: unknown): string {
+  const text = String(found);
+  const isBareNumber = (typeof found === "number" || typeof found === "string") && /^\d+(\.\d+)?$/.test(text);
+  if (isBareNumber && parseDurationMs(`${text}s`) !== undefined) return `write "${text}s"`;
+  return 'write a number with a unit of ns, us, ms, s, m or h, such as "10s", "200ms" or "1m30s"';
+}
+
+/** `10s`, `1m30s`, `200ms`; the output is milliseconds. */
+export function duration(settings: DurationSettings = {}): z.ZodType<number, string | undefined> {
+  const maxMs = settings.max === undefined ? Infinity : parseDurationMs(settings.max)!;
+  const schema = z.string().transform((text, context): number => {
+    const ms = parseDurationMs(text);
+    if (ms === undefined) refuse(context, { expected: "a duration string" });
+    else if (ms === 0 && settings.positive === true) refuse(context, { message: "must be greater than zero" });
+    else if (ms > maxMs) refuse(context, { message: `must be at most ${settings.max}` });
+    else return ms;
+    return z.NEVER;
+  });
+  return withDefault(annotate(schema, DURATION_NOTES), settings.default);
+}
+
+export interface ByteSizeSettings extends Defaultable<string | number> {
+  readonly min?: string;
+  readonly max?: string;
+}
+
+const BYTE_SIZE_NOTES: SettingNotes = {
+  type: "size",
+  expected: "a size in bytes",
+  example: '"64MiB"',
+  fix: 'write a number with a unit, such as "64MiB", "512KiB" or "1GB", or a plain number of bytes',
+  print: (value) => (typeof value === "number" ? formatByteSize(value) : value),
+};
+
+/** `64MiB`, `1GB`, `512KiB` or a plain number of bytes; the output is bytes. */
+export function byteSize(settings: ByteSizeSettings = {}): z.ZodType<number, string | number | undefined> {
+  const { min = "0", max = "8192TiB" } = settings;
+  const schema = z.union([z.string(), z.number()]).transform((written, context): number => {
+    const bytes = parseByteSize(String(written));
+    if (bytes === undefined) refuse(context, { expected: "a size in bytes" });
+    else if (bytes < parseByteSize(min)!) refuse(context, { message: `must be at least ${min}` });
+    else if (settings.max !== undefined && bytes > parseByteSize(max)!)
+      refuse(context, { message: `must be at most ${max}` });
+    else return bytes;
+    return z.NEVER;
+  });
+  return withDefault(annotate(schema, BYTE_SIZE_NOTES), settings.default);
+}
+
+/** A token or password: the output prints as [REDACTED] everywhere, and no message shows what was written. */
+export function secret(): z.ZodType<Secret, string> {
+  return annotate(
+    z.string().transform((text) => new Secret(text)),
+    { type: "secret", expected: "a string", example: '"${env:NAME}"', secret: true },
+  );
+}
+
+/** Headers: any names, secret values. Absent means none. */
+export function secretMap(): z.ZodType<Readonly<Record<string, Secret>>, Record<string, string> | undefined> {
+  const schema = annotate(z.record(z.string(), secret()), {
+    type: "map of secrets",
+    expected: "a map of names to strings",
+    example: '{ Authorization: "Bearer ${env:NAME}" }',
+    secret: true,
+  });
+  return withDefault(schema, {});
+}
+
+export interface EndpointSettings extends Defaultable<string> {
+  /**
+   * For an endpoint that we connect to: the host must be there and the port must not be 0. A listening one may have
+   * neither host (`:4317` is every address) nor a fixed port (0 lets the system choose).
+   */
+  readonly dial?: boolean;
+}
+
+/** `host:port`, `:port`, `[::1]:4317`; the output is the text as written, which parseEndpoint() reads. */
+export function endpoint(settings: EndpointSettings = {}): z.ZodType<string, string | undefined> {
+  const schema = z.string().superRefine((text, context) => {
+    const problem = endpointProblem(text, settings.dial === true);
+    if (problem !== undefined) refuse(context, { expected: `host:port (${problem})` });
+  });
+  const notes = { type: "host:port", expected: "host:port", example: '"localhost:4317"', fix: endpointFix };
+  return withDefault(annotate(schema, notes), settings.default);
+}
+
+function endpointProblem(text: string, isDialled: boolean): string | undefined {
+  const parsed = parseEndpoint(text);
+  if ("problem" in parsed) return parsed.problem;
+  if (isDialled && parsed.host === "") return "the host is missing";
+  if (isDialled && parsed.port === 0) return "the port must be 1 to 65535";
+  return undefined;
+}
+
+function endpointFix(found: unknown): string {
+  if (typeof found === "number") return `write ":${found}" or "localhost:${found}"`;
+  return 'write it as "localhost:4317", ":4317" or "[::1]:4317"';
+}
+
+export interface UrlSettings extends Defaultable<string> {
+  /** Default: http and https. */
+  readonly schemes?: readonly string[];
+}
+
+/** An absolute URL; the output is the text as written, without a slash at its end. */
+export function url(settings: UrlSettings = {}): z.ZodType<string, string | undefined> {
+  const schemes = settings.schemes ?? ["http", "https"];
+  const expected = `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
+  const schema = z.string().transform((text, context): string => {
+    const parsed = URL.parse(text);
+    const isKnown = parsed !== null && schemes.includes(parsed.protocol.slice(0, -1)) && parsed.host !== "";
+    if (isKnown) return text.replace(/\/+$/, "");
+    refuse(context, { expected });
+    return z.NEVER;
+  });
+  const example = `"${schemes[0]}://localhost:4318"`;
+  return withDefault(
+    annotate(schema, { type: "URL", expected, example, fix: `write it as ${example}` }),
+    settings.default,
+  );
+}
+
+/** A map with exactly these keys; any other key is an error that offers the nearest one. Use it for every object. */
+export function block<S extends z.ZodRawShape>(shape: S): z.ZodObject<S, z.core.$strict> {
+  return z.strictObject(shape);
+}
+
+/** A block that is there even where the YAML leaves it out; all its keys need defaults. */
+export function defaultBlock<S extends z.ZodRawShape>(shape: S): z.ZodPrefault<z.ZodObject<S, z.core.$strict>> {
+  return z.strictObject(shape).prefault(() => ({}) as z.input<z.ZodObject<S, z.core.$strict>> & object);
+}
+
+/** A block such as `grpc:` that is off where it is absent, and on with its defaults where it stands without a value. */
+export function optionalBlock<Out, In>(schema: z.ZodType<Out, In>): z.ZodOptional<z.ZodType<Out, In | null>> {
+  return z.preprocess((value) => (value === null ? {} : value), schema).optional() as z.ZodOptional<
+    z.ZodType<Out, In | null>
+  >;
+}
+
+/**
+ * A setting of the Collector's that is read, checked and has no effect here; whoever sets it gets a warning.
+ * `why` completes "has no effect: ...".
+ */
+export function withoutEffect<T extends z.ZodType>(schema: T, why: string): T {
+  return annotate(schema, { warning: `has no effect: ${why}` });
+}
+
+/** Attaches how to mend a wrong value to any schema: withFix(z.int().min(1), "write at least 1, or leave it out"). */
+export function withFix<T extends z.ZodType>(schema: T, fix: string): T {
+  return annotate(schema, { fix });
+}
+
+export { annotate } from "./notes.ts";
+export type { SettingNotes } from "./notes.ts";
+export { Secret, REDACTED } from "./secret.ts";
+export { formatEndpoint, parseEndpoint } from "./endpoint.ts";
+export type { Endpoint } from "./endpoint.ts";
+export { formatDuration, parseDurationMs } from "./duration.ts";
+export { formatByteSize, parseByteSize } from "./byte-size.ts";
