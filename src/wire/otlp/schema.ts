@@ -31,6 +31,8 @@ export interface FieldSchema {
   readonly repeated?: true;
   /** Members of a oneof: the last one on the wire wins; a message member that occurs twice in a row is merged. */
   readonly oneof?: string;
+  /** `optional` in the proto file: a zero that was written is not the same as none. Members of a oneof are so by nature. */
+  readonly optional?: true;
 }
 
 export type EnumName = "SeverityNumber" | "SpanKind" | "StatusCode" | "AggregationTemporality";
@@ -72,8 +74,24 @@ export type MessageName =
   | "Exemplar";
 
 const one = (number: number, name: string, type: FieldSchema["type"]): FieldSchema => ({ number, name, type });
-const many = (number: number, name: string, type: FieldSchema["type"]): FieldSchema => ({ number, name, type, repeated: true });
-const choice = (oneof: string, number: number, name: string, type: FieldSchema["type"]): FieldSchema => ({ number, name, type, oneof });
+const many = (number: number, name: string, type: FieldSchema["type"]): FieldSchema => ({
+  number,
+  name,
+  type,
+  repeated: true,
+});
+const maybe = (number: number, name: string, type: FieldSchema["type"]): FieldSchema => ({
+  number,
+  name,
+  type,
+  optional: true,
+});
+const choice = (oneof: string, number: number, name: string, type: FieldSchema["type"]): FieldSchema => ({
+  number,
+  name,
+  type,
+  oneof,
+});
 
 export const MESSAGES: Readonly<Record<MessageName, readonly FieldSchema[]>> = {
   ExportLogsServiceRequest: [many(1, "resourceLogs", "ResourceLogs")],
@@ -111,7 +129,11 @@ export const MESSAGES: Readonly<Record<MessageName, readonly FieldSchema[]>> = {
   KeyValueList: [many(1, "values", "KeyValue")],
 
   ResourceLogs: [one(1, "resource", "Resource"), many(2, "scopeLogs", "ScopeLogs"), one(3, "schemaUrl", "string")],
-  ScopeLogs: [one(1, "scope", "InstrumentationScope"), many(2, "logRecords", "LogRecord"), one(3, "schemaUrl", "string")],
+  ScopeLogs: [
+    one(1, "scope", "InstrumentationScope"),
+    many(2, "logRecords", "LogRecord"),
+    one(3, "schemaUrl", "string"),
+  ],
   LogRecord: [
     one(1, "timeUnixNano", "fixed64"),
     one(11, "observedTimeUnixNano", "fixed64"),
@@ -162,7 +184,11 @@ export const MESSAGES: Readonly<Record<MessageName, readonly FieldSchema[]>> = {
   ],
   Status: [one(2, "message", "string"), one(3, "code", "StatusCode")],
 
-  ResourceMetrics: [one(1, "resource", "Resource"), many(2, "scopeMetrics", "ScopeMetrics"), one(3, "schemaUrl", "string")],
+  ResourceMetrics: [
+    one(1, "resource", "Resource"),
+    many(2, "scopeMetrics", "ScopeMetrics"),
+    one(3, "schemaUrl", "string"),
+  ],
   ScopeMetrics: [one(1, "scope", "InstrumentationScope"), many(2, "metrics", "Metric"), one(3, "schemaUrl", "string")],
   Metric: [
     one(1, "name", "string"),
@@ -196,34 +222,33 @@ export const MESSAGES: Readonly<Record<MessageName, readonly FieldSchema[]>> = {
     many(5, "exemplars", "Exemplar"),
     one(8, "flags", "uint32"),
   ],
-  // Optional scalars (`optional double sum`) are members of a oneof of their own in proto3; here they are plain fields whose absence is kept.
   HistogramDataPoint: [
     many(9, "attributes", "KeyValue"),
     one(2, "startTimeUnixNano", "fixed64"),
     one(3, "timeUnixNano", "fixed64"),
     one(4, "count", "fixed64"),
-    one(5, "sum", "double"),
+    maybe(5, "sum", "double"),
     many(6, "bucketCounts", "fixed64"),
     many(7, "explicitBounds", "double"),
     many(8, "exemplars", "Exemplar"),
     one(10, "flags", "uint32"),
-    one(11, "min", "double"),
-    one(12, "max", "double"),
+    maybe(11, "min", "double"),
+    maybe(12, "max", "double"),
   ],
   ExponentialHistogramDataPoint: [
     many(1, "attributes", "KeyValue"),
     one(2, "startTimeUnixNano", "fixed64"),
     one(3, "timeUnixNano", "fixed64"),
     one(4, "count", "fixed64"),
-    one(5, "sum", "double"),
+    maybe(5, "sum", "double"),
     one(6, "scale", "sint32"),
     one(7, "zeroCount", "fixed64"),
     one(8, "positive", "Buckets"),
     one(9, "negative", "Buckets"),
     one(10, "flags", "uint32"),
     many(11, "exemplars", "Exemplar"),
-    one(12, "min", "double"),
-    one(13, "max", "double"),
+    maybe(12, "min", "double"),
+    maybe(13, "max", "double"),
     one(14, "zeroThreshold", "double"),
   ],
   Buckets: [one(1, "offset", "sint32"), many(2, "bucketCounts", "uint64")],
