@@ -5,6 +5,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["signalbox-source"] } },
   test: {
     include: ["test/**/*.test.ts"],
+    reporters: ["default", "./test/support/skip-reporter.ts"],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

@@ -1,0 +1,46 @@
+import type { Listening } from "../core/component.ts";
+
+export interface BannerSettings {
+  readonly version: string;
+  readonly listening: readonly Listening[];
+  /** How a person calls the command: `signalbox`, or `npm run -s signalbox` in a checkout. */
+  readonly command: string;
+}
+
+/** What a person needs to know once it runs: where it listens, what to set in a worker, where the data lies, how to look at it. */
+export function formatBanner({ version, listening, command }: BannerSettings): string {
+  const width = Math.max(...listening.map(({ what }) => what.length));
+  const lines = listening.map(({ what, address, detail }) => {
+    const tail = detail === undefined ? "" : `   (${detail})`;
+    return `  ${what.padEnd(width)}  ${address}${tail}`;
+  });
+  return [`Signalbox ${version} listens on`, ...lines, ...workerHint(listening), ...storeHint(listening, command), ""].join("\n");
+}
+
+function workerHint(listening: readonly Listening[]): string[] {
+  const grpc = listening.find(({ what }) => what === "OTLP/gRPC");
+  const http = listening.find(({ what }) => what === "OTLP/HTTP");
+  const lines: string[] = [];
+  if (grpc !== undefined) lines.push(`  OTEL_EXPORTER_OTLP_ENDPOINT=${asUrl(grpc.address)}`);
+  if (http !== undefined) {
+    lines.push(`  OTEL_EXPORTER_OTLP_ENDPOINT=${asUrl(http.address)} OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf`);
+  }
+  if (lines.length === 0) return [];
+  return [
+    "In a worker, one of",
+    ...lines,
+    "and who it is",
+    "  OTEL_RESOURCE_ATTRIBUTES=machine.id=railway-abc123,worker.id=worker-001,service.type=comfyui",
+  ];
+}
+
+function storeHint(listening: readonly Listening[], command: string): string[] {
+  if (!listening.some(({ what }) => what === "store API")) return [];
+  return ["Look at it with", `  ${command} logs 'level:error'`, `  ${command} job JOB_ID`];
+}
+
+function asUrl(address: string): string {
+  // A worker on this machine cannot connect to "any address".
+  const reachable = address.replace(/^(?:0\.0\.0\.0|\[::\])(?=:)/, "127.0.0.1");
+  return reachable.includes("://") ? reachable : `http://${reachable}`;
+}
