@@ -1,5 +1,6 @@
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { ClientMetadata } from "./client-metadata.ts";
+import type { ConsumeError } from "./errors.ts";
 import type { Signal } from "./signal.ts";
 
 /** One batch for one destination, enlisted by the entry of an exporter. */
@@ -53,8 +54,11 @@ export interface Admission {
    * Rejects with ConsumeError and nothing else; a rejection leaves nothing behind in any queue.
    */
   commit(): Promise<void>;
-  /** Gives up: drops what was enlisted. Idempotent, legal after commit (where it does nothing). */
-  discard(): void;
+  /**
+   * Gives up: drops what was enlisted. Idempotent, legal after commit (where it does nothing).
+   * `reason` is for the ledger: without one the items count as refused, with an internal one as failed.
+   */
+  discard(reason?: ConsumeError): void;
 }
 
 export interface AdmissionSettings {
@@ -64,4 +68,11 @@ export interface AdmissionSettings {
   readonly signal?: AbortSignal;
   /** Who opens it, for the ledger: `receiver otlp`. */
   readonly opener: string;
+  /** What a receiver's sender sent: counted once, as accepted, refused or failed, when the admission is settled. */
+  readonly received?: ReceivedItems;
+}
+
+export interface ReceivedItems {
+  readonly signal: Signal;
+  readonly items: number;
 }

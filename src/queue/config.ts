@@ -182,7 +182,13 @@ export interface BatchConfig {
 function resolveQueue(queue: QueueBlock): SendingQueueConfig {
   const { enabled, num_consumers, queue_size, sizer, wait_for_result, storage, required } = queue;
   return {
-    ...{ enabled, num_consumers, queue_size, sizer, wait_for_result, storage, required },
+    enabled,
+    num_consumers,
+    queue_size,
+    sizer,
+    wait_for_result,
+    storage,
+    required,
     batch: queue.batch && resolveBatch(queue.batch, batchSizer(queue)),
     overflow: queue.overflow ?? (queue.block_on_overflow ? "block" : "refuse"),
   };
