@@ -1,0 +1,38 @@
+import { createHash } from "node:crypto";
+import { accessSync, constants, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Real peers in the user's cache, put there by test/peers/install.sh. */
+
+const folder = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "signalbox", "peers");
+const here = fileURLToPath(new URL(".", import.meta.url));
+const repository = fileURLToPath(new URL("../..", import.meta.url));
+
+export const PEER_HINT = "run test/peers/install.sh to have it";
+
+/** The core Collector's binary, or undefined where it has not been built. */
+export function findCollector(): string | undefined {
+  const manifest = join(here, "collector-0.165.0.yaml");
+  return executable(join(folder, `otelcol-core-0.165.0-${hashOf(manifest)}`, "otelcol-core"));
+}
+
+/** A Python with the OpenTelemetry SDK, or undefined where it has not been installed. */
+export function findPython(): string | undefined {
+  const requirements = join(repository, "examples/python/requirements.txt");
+  return executable(join(folder, `python-${hashOf(requirements)}`, "bin", "python"));
+}
+
+function hashOf(path: string): string {
+  return createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 12);
+}
+
+function executable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.X_OK);
+    return path;
+  } catch {
+    return undefined;
+  }
+}
