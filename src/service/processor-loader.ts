@@ -1,0 +1,219 @@
+import { readdir, stat } from "node:fs/promises";
+import { basename, extname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { sleep, systemClock, type Clock } from "../core/clock.ts";
+import type { ProcessorFactory } from "../core/component.ts";
+import { isDefinedProcessor, type DefinedProcessor } from "../sdk/define.ts";
+import { explainImportFailure } from "./processor-import-failure.ts";
+import { generationUrl, nextGeneration } from "./processor-modules.ts";
+import type { ProcessorOrigin } from "./processor-fault.ts";
+import { createUserProcessorFactory } from "./user-processor.ts";
+
+/** Something in a user's folder or file that a person has to mend. */
+export interface ProcessorProblem {
+  /** As the configuration names its folder. */
+  readonly file: string;
+  readonly line?: number;
+  readonly column?: number;
+  readonly message: string;
+  readonly fix: string;
+}
+
+export interface LoadSettings {
+  /** Types that the gateway has itself; a user's processor must not take one of their names. */
+  readonly builtInTypes?: readonly string[];
+  readonly clock?: Clock;
+}
+
+export interface LoadedProcessors {
+  readonly factories: readonly ProcessorFactory[];
+  /** In the order of `factories`; findProcessorAtFault (processor-fault.ts) takes them. */
+  readonly origins: readonly ProcessorOrigin[];
+  readonly problems: readonly ProcessorProblem[];
+}
+
+// Files that Node runs. In a processor's own folder the first of these counts: a compiled one may lie beside its source.
+const EXTENSIONS = [".ts", ".js", ".mjs"];
+
+// A folder of processors is written by hand. A larger one is a wrong path, such as a home folder.
+const FOLDER_ENTRIES_MAX = 1_000;
+
+// A file may wait at its top level; one that never comes back must not stop the start without a word.
+const IMPORT_MS_MAX = 10_000;
+
+/**
+ * Loads every processor of the folders: `<folder>/<type>.ts` or `<folder>/<type>/processor.ts` (.js, .mjs).
+ * Relative folders start at the working directory. Never rejects: what is wrong is a problem, and the other files load.
+ * Files are read anew at each call, which is how a reload gets to see them.
+ */
+export async function loadProcessors(
+  folders: readonly string[],
+  settings: LoadSettings = {},
+): Promise<LoadedProcessors> {
+  const loader = new Loader(settings);
+  for (const folder of folders) await loader.loadFolder(folder);
+  return loader;
+}
+
+class Loader implements LoadedProcessors {
+  readonly factories: ProcessorFactory[] = [];
+  readonly origins: ProcessorOrigin[] = [];
+  readonly problems: ProcessorProblem[] = [];
+  readonly #generation = nextGeneration();
+  readonly #builtInTypes: readonly string[];
+  readonly #clock: Clock;
+
+  constructor({ builtInTypes = [], clock = systemClock }: LoadSettings) {
+    this.#builtInTypes = builtInTypes;
+    this.#clock = clock;
+  }
+
+  async loadFolder(folder: string): Promise<void> {
+    const found = await findProcessors(folder);
+    if ("message" in found) return void this.problems.push(found);
+    for (const origin of found) await this.#loadFile(origin);
+  }
+
+  async #loadFile(origin: ProcessorOrigin): Promise<void> {
+    const problem = this.#findClash(origin) ?? (await this.#import(origin));
+    if (problem !== undefined) this.problems.push({ file: origin.shownFile, ...problem });
+  }
+
+  #findClash({ type, shownFile }: ProcessorOrigin): Omit<ProcessorProblem, "file"> | undefined {
+    const other = this.origins.find((origin) => origin.type === type);
+    if (other !== undefined) {
+      return {
+        message: `the type "${type}" comes from ${other.shownFile} already`,
+        fix: `rename or remove one of ${other.shownFile} and ${shownFile}`,
+      };
+    }
+    if (!this.#builtInTypes.includes(type)) return undefined;
+    return {
+      message: `"${type}" is a processor of the gateway's own`,
+      fix: `rename the file and its type, for example to "my_${type}"`,
+    };
+  }
+
+  async #import(origin: ProcessorOrigin): Promise<Omit<ProcessorProblem, "file"> | undefined> {
+    let exports: unknown;
+    try {
+      exports = await this.#importInTime(origin);
+    } catch (thrown) {
+      return explainImportFailure(origin, thrown);
+    }
+    if (exports === undefined) {
+      const message = `waits at its top level for more than ${IMPORT_MS_MAX / 1000} s`;
+      return { message, fix: "move what waits into start() of the object that create returns" };
+    }
+    const definition = pickProcessor(exports as Readonly<Record<string, unknown>>, origin.type);
+    if ("message" in definition) return definition;
+    this.origins.push(origin);
+    this.factories.push(createUserProcessorFactory(definition, origin));
+    return undefined;
+  }
+
+  /** The module's exports, or undefined where it does not come back. */
+  async #importInTime(origin: ProcessorOrigin): Promise<unknown> {
+    const done = new AbortController();
+    const module: Promise<unknown> = import(generationUrl(pathToFileURL(origin.file), this.#generation));
+    try {
+      return await Promise.race([module, sleep(this.#clock, IMPORT_MS_MAX, done.signal)]);
+    } finally {
+      done.abort();
+    }
+  }
+}
+
+async function findProcessors(folder: string): Promise<ProcessorOrigin[] | ProcessorProblem> {
+  let names: string[];
+  try {
+    names = (await readdir(resolve(folder))).toSorted();
+  } catch (thrown) {
+    return folderProblem(folder, thrown);
+  }
+  if (names.length > FOLDER_ENTRIES_MAX) {
+    const message = `holds ${names.length} entries, more than ${FOLDER_ENTRIES_MAX}`;
+    return { file: folder, message, fix: "name a folder that holds processors and little else" };
+  }
+  const found = await Promise.all(names.map((name) => findProcessor(folder, name)));
+  return found.filter((origin) => origin !== undefined);
+}
+
+function folderProblem(folder: string, thrown: unknown): ProcessorProblem {
+  const code = (thrown as NodeJS.ErrnoException).code ?? String(thrown);
+  const shown = resolve(folder);
+  const message =
+    code === "ENOENT"
+      ? `there is no folder ${shown}`
+      : code === "ENOTDIR"
+        ? `${shown} is a file, not a folder`
+        : `cannot read ${shown}: ${code}`;
+  return {
+    file: folder,
+    message,
+    fix: "mend the path under signalbox.processors or behind --processors, or create the folder",
+  };
+}
+
+// A test or a declaration beside the processor is none; a name that begins with _ or . is the user's way to say so.
+const NOT_A_PROCESSOR = /^[_.]|\.(?:d|test|spec|config)\.[a-z]+$/;
+
+async function findProcessor(folder: string, name: string): Promise<ProcessorOrigin | undefined> {
+  if (NOT_A_PROCESSOR.test(name) || name === "node_modules") return undefined;
+  if (await isFile(join(folder, name))) {
+    const extension = extname(name);
+    if (!EXTENSIONS.includes(extension)) return undefined;
+    const shownFile = join(folder, name);
+    return { type: basename(name, extension), file: resolve(shownFile), shownFile };
+  }
+  for (const extension of EXTENSIONS) {
+    const shownFile = join(folder, name, `processor${extension}`);
+    if (!(await isFile(shownFile))) continue;
+    return { type: name, file: resolve(shownFile), ownFolder: resolve(folder, name), shownFile };
+  }
+  return undefined;
+}
+
+/** Follows links, as mounted configuration often is one. What cannot be looked at is no processor. */
+function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (stats) => stats.isFile(),
+    () => false,
+  );
+}
+
+function pickProcessor(
+  exports: Readonly<Record<string, unknown>>,
+  type: string,
+): DefinedProcessor | Omit<ProcessorProblem, "file"> {
+  // One processor under two names, such as a named and a default export, is one.
+  const defined = [...new Set(Object.values(exports).filter(isDefinedProcessor))];
+  const [only] = defined;
+  if (only === undefined) return missingExport(exports, type);
+  if (defined.length > 1) {
+    const types = defined.map((processor) => `"${processor.type}"`).join(", ");
+    return {
+      message: `exports ${defined.length} processors: ${types}`,
+      fix: "move each into a file of its own, named as its type",
+    };
+  }
+  if (only.type === type) return only;
+  return {
+    message: `defines the type "${only.type}", but is named "${type}"`,
+    fix: `rename it to ${only.type}, or write type: "${type}"`,
+  };
+}
+
+function missingExport(exports: Readonly<Record<string, unknown>>, type: string): Omit<ProcessorProblem, "file"> {
+  const names = Object.keys(exports);
+  const message = names.length === 0 ? "exports nothing" : `exports ${names.join(", ")}, but no processor`;
+  return {
+    message,
+    fix: `write: export const ${camelCase(type)} = defineProcessor({ type: "${type}", logs(batch, ctx) { ... } })`,
+  };
+}
+
+function camelCase(type: string): string {
+  const name = type.replaceAll(/[^A-Za-z0-9]+([A-Za-z0-9]?)/g, (_match, letter: string) => letter.toUpperCase());
+  return /^[A-Za-z]/.test(name) ? name : "processor";
+}

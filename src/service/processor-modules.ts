@@ -1,0 +1,56 @@
+import { registerHooks, type ResolveFnOutput, type ResolveHookContext } from "node:module";
+
+/**
+ * How a user's file becomes a module of this process.
+ *
+ * - `signalbox/sdk` leads to our own SDK wherever the file lies: its folder needs no node_modules, and there is one SDK
+ *   in the process, so that its classes are the gateway's.
+ * - Each load carries a generation in the URL's query (`mine.ts?signalbox-generation=3`), handed on to what the file
+ *   imports from beside it, so that an edited file is read again: Node keeps a module by its URL, for ever.
+ * - A `.ts` file is an ES module even where no package.json says so, which Node would otherwise guess with a warning.
+ */
+
+const GENERATION = "signalbox-generation";
+
+// From the sources it is .ts, from the built package .js: the build rewrites imports, but not a URL.
+const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
+
+const SDK_URLS: ReadonlyMap<string, string> = new Map([
+  ["signalbox/sdk", new URL(`../sdk/index${EXTENSION}`, import.meta.url).href],
+  ["signalbox/sdk/testing", new URL(`../sdk/testing${EXTENSION}`, import.meta.url).href],
+]);
+
+let generation = 0;
+let isHooked = false;
+
+/** Call once before the files of one load; what is imported then is read anew. Old generations stay in memory. */
+export function nextGeneration(): number {
+  if (!isHooked) registerHooks({ resolve });
+  isHooked = true;
+  return ++generation;
+}
+
+export function generationUrl(fileUrl: URL, current: number): string {
+  const url = new URL(fileUrl);
+  url.searchParams.set(GENERATION, String(current));
+  return url.href;
+}
+
+type NextResolve = (specifier: string, context?: Partial<ResolveHookContext>) => ResolveFnOutput;
+
+function resolve(specifier: string, context: ResolveHookContext, nextResolve: NextResolve): ResolveFnOutput {
+  const sdk = SDK_URLS.get(specifier);
+  if (sdk !== undefined) return { url: sdk, shortCircuit: true };
+  const result = nextResolve(specifier, context);
+  const url = URL.parse(result.url);
+  if (url?.protocol !== "file:" || url.pathname.includes("/node_modules/")) return result;
+  const current = url.searchParams.get(GENERATION) ?? parentGeneration(context.parentURL);
+  if (current === null) return result;
+  url.searchParams.set(GENERATION, current);
+  const format = url.pathname.endsWith(".ts") ? "module-typescript" : result.format;
+  return { ...result, url: url.href, format };
+}
+
+function parentGeneration(parentUrl: string | undefined): string | null {
+  return parentUrl === undefined ? null : (URL.parse(parentUrl)?.searchParams.get(GENERATION) ?? null);
+}
