@@ -1,0 +1,158 @@
+import { createServer } from "node:net";
+import type { Server as TcpServer, Socket } from "node:net";
+import { Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
+import type { sendUnaryData, ServerReadableStream } from "@grpc/grpc-js";
+import type { Endpoint } from "../config/endpoint.ts";
+import { ClientMetadata } from "../core/client-metadata.ts";
+import type { DoorLease } from "../core/component.ts";
+import { ConsumeError } from "../core/errors.ts";
+import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
+import { boundedHeaders, plainAddress } from "./client-headers.ts";
+import type { GrpcDoor, GrpcDoorSettings, GrpcHandler } from "./grpc-door.ts";
+import { waitOrCut } from "./graceful-stop.ts";
+import { listen } from "./listener.ts";
+import { encodeStatus } from "./rpc-status.ts";
+import { toRpcStatus } from "./sender-answers.ts";
+
+/**
+ * Taken before the body is read, whose size gRPC does not declare; corrected when the message is there. The bet: most
+ * requests are smaller. Lost: grpc-js has buffered up to the receive limit for a call that holds this much, so bytes in
+ * flight are bounded loosely here (streams times limit); the engine on node:http2 will count them as they come.
+ */
+const FIRST_LEASE_BYTES = 64 * 1024;
+
+/** Of a status' message: clients bound their trailers, some at 8 KiB, and it travels in them twice. */
+const MESSAGE_CHARS_MAX = 1024;
+
+type Call = ServerReadableStream<Buffer, Buffer>;
+
+/**
+ * The gRPC door on @grpc/grpc-js. Methods are registered as client-streaming ones, which look the same on the wire as
+ * unary ones: such a handler runs when the headers are there, before the body is read, so that the door can wait for
+ * its lease first. The TCP server is ours, for the sake of its errors and bounds; grpc-js is handed the connections.
+ */
+export class GrpcJsDoor implements GrpcDoor {
+  readonly #settings: GrpcDoorSettings;
+  readonly #server: Server;
+  readonly #listener: TcpServer;
+  readonly #sockets = new Set<Socket>();
+  #closed: Promise<void> | undefined;
+
+  constructor(settings: GrpcDoorSettings) {
+    this.#settings = settings;
+    this.#server = new Server({
+      "grpc.max_receive_message_length": settings.messageBytesMax,
+      "grpc.max_concurrent_streams": settings.streamsMax,
+      "grpc.enable_channelz": 0,
+    });
+    for (const [path, handler] of settings.methods) this.#register(path, handler);
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#listener = createServer((socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+      injector.injectConnection(socket);
+    });
+  }
+
+  start(): Promise<Endpoint> {
+    return listen(this.#listener, this.#settings);
+  }
+
+  stop(signal: AbortSignal): Promise<void> {
+    this.#closed ??= this.#close();
+    return waitOrCut(this.#closed, signal, () => {
+      this.#server.forceShutdown();
+      for (const socket of this.#sockets) socket.destroy();
+    });
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([
+      new Promise<void>((resolve) => this.#listener.close(() => resolve())),
+      new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve())),
+    ]);
+  }
+
+  #register(path: string, handler: GrpcHandler): void {
+    const serve = (call: Call, answer: sendUnaryData<Buffer>): void => {
+      this.#serve(call, handler).then(
+        (response) => answer(null, response),
+        (thrown: unknown) => answer(toServiceError(ConsumeError.from(thrown))),
+      );
+    };
+    this.#server.register<Buffer, Buffer>(path, serve, unchanged, unchanged, "clientStream");
+  }
+
+  async #serve(call: Call, handler: GrpcHandler): Promise<Buffer> {
+    const { budget, clock } = this.#settings;
+    const abort = new AbortController();
+    let isAnswered = false;
+    // grpc-js emits it after an answered call too, where an abort would only cost time.
+    call.once("cancelled", () => {
+      if (!isAnswered) abort.abort();
+    });
+    const timeoutAt = Number(call.getDeadline());
+    const deadline = Number.isFinite(timeoutAt) ? timeoutAt : clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
+    const lease = await budget.acquire(FIRST_LEASE_BYTES, deadline, abort.signal);
+    try {
+      const request = await readMessage(call, lease);
+      const response = await handler(request, { client: clientOf(call), deadline, signal: abort.signal });
+      return Buffer.from(response.buffer, response.byteOffset, response.byteLength);
+    } finally {
+      isAnswered = true;
+      lease.release();
+    }
+  }
+}
+
+/** Serializes and deserializes: bytes in, bytes out. */
+function unchanged(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+/** Exactly one message, then the end. Rejects too when grpc-js has answered by itself (size, compression, deadline). */
+function readMessage(call: Call, lease: DoorLease): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    let message: Buffer | undefined;
+    call.on("data", (bytes: Buffer) => {
+      if (message !== undefined) {
+        reject(new ConsumeError("permanent", "a unary call takes one message, found a second one"));
+      }
+      message = bytes;
+      lease.resize(bytes.length);
+    });
+    call.once("end", () => {
+      if (message === undefined)
+        reject(new ConsumeError("retryable", "the request ended before its message was whole"));
+      else resolve(message);
+    });
+    call.once("cancelled", () => reject(new ConsumeError("retryable", "the client has gone")));
+    if (call.cancelled) reject(new ConsumeError("retryable", "the client has gone"));
+  });
+}
+
+function clientOf(call: Call): ClientMetadata {
+  const { metadata } = call;
+  const names = Object.keys(metadata.getMap());
+  const headers = names.map((name) => [name, metadata.get(name).map(toText)] as const);
+  return new ClientMetadata("grpc", plainAddress(hostOf(call.getPeer())), boundedHeaders(headers));
+}
+
+/** Binary headers (`name-bin`) as base64, as they travel. */
+function toText(value: string | Buffer): string {
+  return typeof value === "string" ? value : value.toString("base64");
+}
+
+/** `127.0.0.1:52100` and `::1:52100`, as grpc-js writes them. */
+function hostOf(peer: string): string {
+  return peer.slice(0, Math.max(0, peer.lastIndexOf(":")));
+}
+
+function toServiceError(error: ConsumeError): Partial<{ code: number; details: string; metadata: Metadata }> {
+  const status = toRpcStatus(error);
+  // grpc-js percent-encodes the message, which throws on half a surrogate pair.
+  const message = status.message.slice(0, MESSAGE_CHARS_MAX).toWellFormed();
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(encodeStatus({ ...status, message })));
+  return { code: status.code, details: message, metadata };
+}

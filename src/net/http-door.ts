@@ -1,0 +1,263 @@
+import { createServer } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Endpoint } from "../config/endpoint.ts";
+import { ClientMetadata } from "../core/client-metadata.ts";
+import type { Clock } from "../core/clock.ts";
+import type { DoorBudget } from "../core/component.ts";
+import { ConsumeError } from "../core/errors.ts";
+import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
+import { boundedHeaders, plainAddress } from "./client-headers.ts";
+import { BodyTimeoutError, checkBodyHeaders, readBody } from "./http-body.ts";
+import { waitOrCut } from "./graceful-stop.ts";
+import { listen } from "./listener.ts";
+import type { ListenSettings } from "./listener.ts";
+
+/** A request whose body is whole, decompressed and within its bounds. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  /** Behind the "?", undecoded; "" for none. */
+  readonly query: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Of the body, lower case, without parameters; "" where the sender did not say. */
+  readonly mediaType: string;
+  /** Belongs to the handler. Empty where the route takes none. */
+  readonly body: Uint8Array;
+  readonly client: ClientMetadata;
+  /** Milliseconds since the epoch: by then the sender is to be answered. */
+  readonly deadline: number;
+  /** Aborts when the sender disconnects before it was answered. */
+  readonly signal: AbortSignal;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Lower-case names. `content-length` is the door's. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | string;
+}
+
+export interface HttpRoute {
+  readonly method: string;
+  /** Exact. */
+  readonly path: string;
+  /** Absent: the route reads no body. */
+  readonly body?: {
+    /** On the wire and after decompression alike. */
+    readonly sizeMax: number;
+    /** Lower case; any other is answered 415. */
+    readonly mediaTypes: readonly string[];
+  };
+  handle(request: HttpRequest): Promise<HttpAnswer>;
+  /** The answer where `handle` rejected, or the door refused: no room, body too large, broken or in an unknown coding. */
+  refuse(error: ConsumeError, mediaType: string): HttpAnswer;
+}
+
+export interface HttpDoorSettings extends ListenSettings {
+  readonly routes: readonly HttpRoute[];
+  /** The door holds a lease on each request with a body from before it is read until it is answered. */
+  readonly budget: DoorBudget;
+  readonly clock: Clock;
+  readonly timeouts?: Partial<HttpTimeouts>;
+}
+
+export interface HttpTimeouts {
+  /** From a connection's, or a request's, first byte to the end of its headers. */
+  readonly headersMs: number;
+  /** From the start of reading a body to its end. */
+  readonly bodyMs: number;
+  /** How long a connection without a request stays open. */
+  readonly idleMs: number;
+  /** How long what still comes is read and thrown away, after an answer that did not wait for the body. */
+  readonly lingerMs: number;
+}
+
+/**
+ * The bets: honest senders need less than 10 s for their headers and a minute for 64 MiB (9 Mbit/s); exporters that
+ * send every few seconds keep their connection. Lost: the request is answered 408, the connection is opened anew.
+ * Lingering lets a sender read a 413 before it learns that nobody takes its bytes; cut off at once, many see ECONNRESET
+ * instead, and try again.
+ */
+const TIMEOUTS: HttpTimeouts = { headersMs: 10_000, bodyMs: 60_000, idleMs: 60_000, lingerMs: 2_000 };
+
+/** How exactly node:http keeps `headersMs`, and how often it looks. */
+const TIMEOUT_CHECK_MS = 1_000;
+
+/** Room for a body that does not declare its size, until it is known better. */
+const FIRST_LEASE_BYTES = 64 * 1024;
+
+/** An HTTP/1.1 server for any component: routes, bounds, timeouts, a graceful end. Knows nothing of what it carries. */
+export class HttpDoor {
+  readonly #settings: HttpDoorSettings;
+  readonly #timeouts: HttpTimeouts;
+  readonly #routes: ReadonlyMap<string, ReadonlyMap<string, HttpRoute>>;
+  readonly #server: Server;
+  /** Connections without a request so far. */
+  readonly #unused = new Set<Socket>();
+  #closed: Promise<void> | undefined;
+
+  constructor(settings: HttpDoorSettings) {
+    this.#settings = settings;
+    this.#timeouts = { ...TIMEOUTS, ...settings.timeouts };
+    this.#routes = groupRoutes(settings.routes);
+    this.#server = createServer({
+      headersTimeout: this.#timeouts.headersMs,
+      // The body has a timeout of its own, which starts when the door is ready to read it.
+      requestTimeout: 0,
+      keepAliveTimeout: this.#timeouts.idleMs,
+      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, this.#timeouts.headersMs),
+    });
+    this.#server.on("connection", (socket) => {
+      this.#unused.add(socket);
+      socket.once("close", () => this.#unused.delete(socket));
+    });
+    this.#server.on("request", (request, response) => this.#serve(request, response, false));
+    // A sender that asks first gets its "100 Continue" when the door is about to read, not before.
+    this.#server.on("checkContinue", (request, response) => this.#serve(request, response, true));
+  }
+
+  /** Binds; resolves with where it listens. Called once. */
+  start(): Promise<Endpoint> {
+    return listen(this.#server, this.#settings);
+  }
+
+  /** Stops accepting, lets requests in flight end, closes; when `signal` aborts, cuts off what is left. Idempotent, legal before start. */
+  stop(signal: AbortSignal): Promise<void> {
+    this.#closed ??= this.#close();
+    return waitOrCut(this.#closed, signal, () => this.#server.closeAllConnections());
+  }
+
+  #close(): Promise<void> {
+    // close() closes connections that are idle between two requests; one whose first request is not there yet counts as
+    // busy to node:http. Connections with a request close with its answer, which says "connection: close" from now on.
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const socket of this.#unused) socket.destroy();
+    return closed;
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse, asksFirst: boolean): void {
+    this.#unused.delete(request.socket);
+    const abort = new AbortController();
+    response.once("close", () => {
+      if (!response.writableFinished) abort.abort();
+    });
+    // Errors of a dying connection: reading reports what matters of them, and without a listener they would be thrown.
+    request.on("error", () => abort.abort());
+    response.on("error", () => abort.abort());
+    const exchange: Exchange = { request, response, asksFirst, signal: abort.signal };
+    void this.#answer(exchange).then((answer) => this.#send(exchange, answer));
+  }
+
+  /** Never rejects. */
+  async #answer(exchange: Exchange): Promise<HttpAnswer> {
+    const { request } = exchange;
+    const found = this.#findRoute(request);
+    if ("status" in found) return found;
+    const mediaType = parseMediaType(request.headers["content-type"]);
+    if (found.body !== undefined && !found.body.mediaTypes.includes(mediaType)) {
+      return textAnswer(415, `415 unsupported media type, supported: [${found.body.mediaTypes.join(", ")}]`);
+    }
+    try {
+      return await this.#handle(exchange, found, mediaType);
+    } catch (error) {
+      if (error instanceof BodyTimeoutError) return textAnswer(408, `408 request timeout: ${error.message}`);
+      return found.refuse(ConsumeError.from(error), mediaType);
+    }
+  }
+
+  #findRoute(request: IncomingMessage): HttpRoute | HttpAnswer {
+    const methods = this.#routes.get(splitUrl(request.url).path);
+    if (methods === undefined) return NOT_FOUND;
+    const supported = [...methods.keys()].join(", ");
+    return methods.get(request.method ?? "") ?? textAnswer(405, `405 method not allowed, supported: [${supported}]`);
+  }
+
+  async #handle(exchange: Exchange, route: HttpRoute, mediaType: string): Promise<HttpAnswer> {
+    if (route.body === undefined) return route.handle(this.#describe(exchange, mediaType, NO_BODY));
+    const { budget, clock } = this.#settings;
+    const declaredSize = checkBodyHeaders(exchange.request, route.body.sizeMax);
+    const waitUntil = clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
+    const lease = await budget.acquire(declaredSize ?? FIRST_LEASE_BYTES, waitUntil, exchange.signal);
+    try {
+      if (exchange.asksFirst) exchange.response.writeContinue();
+      const bodySettings = { sizeMax: route.body.sizeMax, timeoutMs: this.#timeouts.bodyMs, clock };
+      const body = await readBody(exchange.request, lease, bodySettings);
+      return await route.handle(this.#describe(exchange, mediaType, body));
+    } finally {
+      lease.release();
+    }
+  }
+
+  #describe({ request, signal }: Exchange, mediaType: string, body: Uint8Array): HttpRequest {
+    const { method = "", headers, socket } = request;
+    const client = new ClientMetadata("http", plainAddress(socket.remoteAddress), boundedHeaders(headerLists(request)));
+    const deadline = this.#settings.clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
+    return { method, ...splitUrl(request.url), headers, mediaType, body, client, deadline, signal };
+  }
+
+  #send({ request, response }: Exchange, answer: HttpAnswer): void {
+    if (response.destroyed) return;
+    const body = answer.body ?? "";
+    const headers = { ...answer.headers, "content-length": String(Buffer.byteLength(body)) };
+    if (this.#closed !== undefined) response.setHeader("connection", "close");
+    response.writeHead(answer.status, headers).end(body);
+    if (!request.complete) this.#linger(request);
+  }
+
+  /** The sender is still sending a body that nobody wants: see TIMEOUTS.lingerMs. node:http throws the bytes away meanwhile. */
+  #linger(request: IncomingMessage): void {
+    const timer = this.#settings.clock.after(this.#timeouts.lingerMs, () => {
+      if (!request.complete) request.socket.destroy();
+    });
+    request.socket.once("close", () => timer.cancel());
+    request.once("end", () => timer.cancel());
+  }
+}
+
+/** One request and its response while the door works on it. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The sender waits for "100 Continue" before it sends the body. */
+  readonly asksFirst: boolean;
+  readonly signal: AbortSignal;
+}
+
+const NO_BODY = new Uint8Array(0);
+
+export function textAnswer(status: number, text: string): HttpAnswer {
+  return { status, headers: { "content-type": "text/plain" }, body: text };
+}
+
+/** In the words and bytes of Go's net/http, which is what senders know from the Collector. */
+const NOT_FOUND: HttpAnswer = {
+  status: 404,
+  headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
+  body: "404 page not found\n",
+};
+
+function groupRoutes(routes: readonly HttpRoute[]): ReadonlyMap<string, ReadonlyMap<string, HttpRoute>> {
+  const groups = new Map<string, Map<string, HttpRoute>>();
+  for (const route of routes) {
+    const methods = groups.get(route.path) ?? new Map<string, HttpRoute>();
+    groups.set(route.path, methods.set(route.method, route));
+  }
+  return groups;
+}
+
+function splitUrl(url = "/"): { readonly path: string; readonly query: string } {
+  const mark = url.indexOf("?");
+  return mark < 0 ? { path: url, query: "" } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
+}
+
+function parseMediaType(header = ""): string {
+  const end = header.indexOf(";");
+  return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase();
+}
+
+/** Headers in the order in which they came, repeated ones as lists. */
+function headerLists(request: IncomingMessage): Iterable<[string, readonly string[] | undefined]> {
+  return Object.entries(request.headersDistinct);
+}

@@ -1,0 +1,439 @@
+import { createServer } from "node:net";
+import { deflateSync, gzipSync } from "node:zlib";
+import { afterEach, describe, expect, it } from "vitest";
+import { ConsumeError } from "../../src/core/errors.ts";
+import { systemClock } from "../../src/core/clock.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import { HttpDoor } from "../../src/net/http-door.ts";
+import type { HttpAnswer, HttpRequest, HttpRoute, HttpTimeouts } from "../../src/net/http-door.ts";
+import { toHttpAnswer } from "../../src/net/sender-answers.ts";
+import { settle, TestClock } from "../support/test-clock.ts";
+import { OpenBudget } from "./open-budget.ts";
+import { RawConnection } from "./raw-connection.ts";
+
+const SIZE_MAX = 1000;
+
+interface DoorUnderTest {
+  readonly door: HttpDoor;
+  readonly port: number;
+  readonly budget: OpenBudget;
+  /** What reached the handler, in order. */
+  readonly seen: HttpRequest[];
+}
+
+interface TestSettings {
+  readonly handle?: (request: HttpRequest) => Promise<HttpAnswer>;
+  readonly budget?: OpenBudget;
+  readonly clock?: Clock;
+  readonly timeouts?: Partial<HttpTimeouts>;
+}
+
+const closers: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+const refuse: HttpRoute["refuse"] = (error) => toHttpAnswer(error, "json");
+
+async function openDoor(settings: TestSettings = {}): Promise<DoorUnderTest> {
+  const { budget = new OpenBudget(), clock = systemClock, handle = echo, timeouts = {} } = settings;
+  const seen: HttpRequest[] = [];
+  const take = (request: HttpRequest): Promise<HttpAnswer> => {
+    seen.push(request);
+    return handle(request);
+  };
+  const routes: HttpRoute[] = [
+    {
+      method: "POST",
+      path: "/in",
+      body: { sizeMax: SIZE_MAX, mediaTypes: ["text/plain", "text/csv"] },
+      handle: take,
+      refuse,
+    },
+    { method: "GET", path: "/status", handle: take, refuse },
+  ];
+  const door = new HttpDoor({
+    endpoint: { host: "127.0.0.1", port: 0 },
+    owner: "receivers.test",
+    endpointKey: "endpoint",
+    routes,
+    budget,
+    clock,
+    timeouts,
+  });
+  const { port } = await door.start();
+  closers.push(() => door.stop(AbortSignal.abort()));
+  return { door, port, budget, seen };
+}
+
+async function echo(request: HttpRequest): Promise<HttpAnswer> {
+  return { status: 200, headers: { "content-type": "text/plain" }, body: request.body };
+}
+
+function open(port: number): RawConnection {
+  const connection = new RawConnection(port);
+  closers.push(async () => connection.destroy());
+  return connection;
+}
+
+function post(size: number | "chunked", headers: readonly string[] = ["content-type: text/plain"]): string {
+  const length = size === "chunked" ? "transfer-encoding: chunked" : `content-length: ${size}`;
+  return ["POST /in HTTP/1.1", "host: test", length, ...headers, "", ""].join("\r\n");
+}
+
+const gzipHead = (bytes: Buffer): string => post(bytes.length, ["content-type: text/plain", "content-encoding: gzip"]);
+
+const statusMessage = (body: Buffer): string => (JSON.parse(body.toString()) as { message: string }).message;
+
+describe("routing", () => {
+  it("answers 404 to an unknown path as Go's net/http does", async () => {
+    const { port } = await openDoor();
+    const answer = await open(port).write("GET /nope?in HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+    expect(answer.status).toBe(404);
+    expect(answer.body.toString()).toBe("404 page not found\n");
+    expect(answer.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+  });
+
+  it("answers 405 naming the methods that the path has", async () => {
+    const { port } = await openDoor();
+    const answer = await open(port).write("GET /in HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+    expect([answer.status, answer.body.toString()]).toEqual([405, "405 method not allowed, supported: [POST]"]);
+  });
+
+  it("answers 415 naming the media types that the path takes, also where none is given", async () => {
+    const { port } = await openDoor();
+    for (const headers of [["content-type: image/png"], []]) {
+      const answer = await open(port)
+        .write(`${post(1, headers)}x`)
+        .answer();
+      expect([answer.status, answer.body.toString()]).toEqual([
+        415,
+        "415 unsupported media type, supported: [text/plain, text/csv]",
+      ]);
+    }
+  });
+
+  it("reads the media type in any case and without its parameters", async () => {
+    const { port, seen } = await openDoor();
+    const answer = await open(port)
+      .write(`${post(2, ["content-type: TEXT/Plain; charset=utf-8"])}ab`)
+      .answer();
+    expect([answer.status, answer.body.toString(), seen[0]?.mediaType]).toEqual([200, "ab", "text/plain"]);
+  });
+
+  it("gives a route without a body the query and no lease", async () => {
+    const { port, seen, budget } = await openDoor();
+    const answer = await open(port).write("GET /status?q=a%20b HTTP/1.1\r\nhost: x\r\n\r\n").answer();
+    expect([answer.status, seen[0]?.path, seen[0]?.query, budget.acquireCount]).toEqual([200, "/status", "q=a%20b", 0]);
+  });
+
+  it("hands over the sender's headers and plain address", async () => {
+    const { port, seen } = await openDoor();
+    await open(port)
+      .write(post(0, ["content-type: text/plain", "X-Machine-Id: m1", "x-twice: a", "x-twice: b"]))
+      .answer();
+    const client = seen[0]!.client;
+    expect([client.transport, client.address, client.first("x-machine-id"), client.get("X-Twice")]).toEqual([
+      "http",
+      "127.0.0.1",
+      "m1",
+      ["a", "b"],
+    ]);
+  });
+
+  it("serves many requests over one connection, also pipelined", async () => {
+    const { port } = await openDoor();
+    const connection = open(port).write(`${post(1)}a${post(1)}b`);
+    expect((await connection.answer()).body.toString()).toBe("a");
+    expect((await connection.answer()).body.toString()).toBe("b");
+  });
+});
+
+describe("bodies", () => {
+  it("takes a body of exactly the limit and answers 413 to one byte more, declared or counted", async () => {
+    const { port } = await openDoor();
+    const full = "x".repeat(SIZE_MAX);
+    expect(
+      (
+        await open(port)
+          .write(post(SIZE_MAX) + full)
+          .answer()
+      ).body.length,
+    ).toBe(SIZE_MAX);
+    const chunked = `${post("chunked")}${(SIZE_MAX + 1).toString(16)}\r\n${full}x\r\n0\r\n\r\n`;
+    expect((await open(port).write(chunked).answer()).status).toBe(413);
+    expect(
+      (
+        await open(port)
+          .write(`${post(SIZE_MAX + 1)}${full}x`)
+          .answer()
+      ).status,
+    ).toBe(413);
+  });
+
+  it("answers 413 to a declared size over the limit before a byte of it has come", async () => {
+    const { port, budget, seen } = await openDoor();
+    const answer = await open(port).write(post(50_000_000)).answer();
+    expect(answer.status).toBe(413);
+    expect(statusMessage(answer.body)).toBe(
+      "the request body is 50000000 bytes, over the limit of 1000 bytes; send smaller batches",
+    );
+    expect([budget.acquireCount, seen.length]).toEqual([0, 0]);
+  });
+
+  it("lets a sender that is refused in the middle finish its body and use the connection again", async () => {
+    const { port } = await openDoor();
+    const connection = open(port).write(post(SIZE_MAX + 5));
+    expect((await connection.answer()).status).toBe(413);
+    connection.write("x".repeat(SIZE_MAX + 5)).write(`${post(2)}ok`);
+    expect((await connection.answer()).body.toString()).toBe("ok");
+  });
+
+  it("closes the connection of a refused sender that does not come to an end", async () => {
+    const clock = new TestClock();
+    const { port } = await openDoor({ clock, timeouts: { lingerMs: 500 } });
+    const connection = open(port).write(post(50_000_000));
+    expect((await connection.answer()).status).toBe(413);
+    await clock.advance(500);
+    await connection.closed();
+  });
+
+  it("inflates gzip and deflate", async () => {
+    const { port } = await openDoor();
+    for (const [coding, bytes] of [
+      ["gzip", gzipSync("hello")],
+      ["deflate", deflateSync("hello")],
+      ["identity", Buffer.from("hello")],
+    ] as const) {
+      const head = post(bytes.length, ["content-type: text/plain", `content-encoding: ${coding}`]);
+      const answer = await open(port).write(head).write(bytes).answer();
+      expect([coding, answer.status, answer.body.toString()]).toEqual([coding, 200, "hello"]);
+    }
+  });
+
+  it("enforces the limit after decompression, and refuses a bomb without inflating it", async () => {
+    const { port, budget } = await openDoor();
+    const fits = gzipSync(Buffer.alloc(SIZE_MAX));
+    expect((await open(port).write(gzipHead(fits)).write(fits).answer()).status).toBe(200);
+    const over = gzipSync(Buffer.alloc(SIZE_MAX + 1));
+    expect((await open(port).write(gzipHead(over)).write(over).answer()).status).toBe(413);
+    const bomb = gzipSync(Buffer.alloc(900_000));
+    expect(bomb.length).toBeLessThan(SIZE_MAX);
+    const answer = await open(port).write(gzipHead(bomb)).write(bomb).answer();
+    expect([answer.status, statusMessage(answer.body)]).toEqual([
+      413,
+      "the request body decompresses (gzip) to more than 1000 bytes; send smaller batches",
+    ]);
+    expect(budget.leasedBytesPeak).toBeLessThanOrEqual(SIZE_MAX);
+  });
+
+  it("answers 400 to broken and to truncated gzip", async () => {
+    const { port } = await openDoor();
+    const whole = gzipSync("hello");
+    for (const bytes of [Buffer.from("{}"), whole.subarray(0, whole.length - 3), Buffer.alloc(0)]) {
+      const head = post(bytes.length, ["content-type: text/plain", "content-encoding: gzip"]);
+      const answer = await open(port).write(head).write(bytes).answer();
+      expect(answer.status).toBe(400);
+      expect(statusMessage(answer.body)).toMatch(/^Content-Encoding gzip: .+ \(\d+ bytes\)$/);
+    }
+  });
+
+  it("answers 400 to a coding it does not know, naming it, before the body is read", async () => {
+    const { port, budget } = await openDoor();
+    for (const coding of ["br", "gzip, gzip"]) {
+      const answer = await open(port)
+        .write(post(10, ["content-type: text/plain", `content-encoding: ${coding}`]))
+        .answer();
+      expect([answer.status, statusMessage(answer.body)]).toEqual([400, `unsupported Content-Encoding: ${coding}`]);
+    }
+    expect(budget.acquireCount).toBe(0);
+  });
+
+  it("sends 100 Continue only to a sender whose body it will read", async () => {
+    const { port } = await openDoor();
+    const expecting = ["content-type: text/plain", "expect: 100-continue"];
+    const welcome = open(port).write(post(2, expecting));
+    expect((await welcome.answer()).status).toBe(100);
+    expect((await welcome.write("ok").answer()).body.toString()).toBe("ok");
+    expect((await open(port).write(post(5000, expecting)).answer()).status).toBe(413);
+  });
+});
+
+describe("the budget", () => {
+  it("leases the declared size before it reads, and gives it back once answered", async () => {
+    const { port, budget } = await openDoor();
+    await open(port)
+      .write(`${post(3)}abc`)
+      .answer();
+    expect([budget.leasedBytesPeak, budget.leasedBytes]).toEqual([3, 0]);
+  });
+
+  it("gives the lease back when the body is refused, broken or the handler throws", async () => {
+    const { port, budget } = await openDoor({
+      handle: () => {
+        throw new TypeError("bug");
+      },
+    });
+    expect(
+      (
+        await open(port)
+          .write(`${post(3)}abc`)
+          .answer()
+      ).status,
+    ).toBe(500);
+    const gzip = post(2, ["content-type: text/plain", "content-encoding: gzip"]);
+    expect((await open(port).write(`${gzip}{}`).answer()).status).toBe(400);
+    expect(budget.leasedBytes).toBe(0);
+  });
+
+  it("refuses with 503 and Retry-After before the body is read when the budget says no", async () => {
+    const { port, budget } = await openDoor();
+    budget.pressure = "hard";
+    const answer = await open(port).write(post(10)).answer();
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "1"]);
+  });
+
+  it("lets a request wait for its lease, and forgets it when its sender goes", async () => {
+    const budget = new OpenBudget(0);
+    const { port } = await openDoor({ budget });
+    const connection = open(port).write(post(10));
+    while (budget.waiterCount === 0) await settle();
+    connection.destroy();
+    while (budget.waiterCount === 1) await settle();
+    expect(budget.leasedBytes).toBe(0);
+  });
+});
+
+describe("bad senders", () => {
+  it("answers 408 to a body that does not come, and gives the lease back", async () => {
+    const clock = new TestClock();
+    const { port, budget } = await openDoor({ clock, timeouts: { bodyMs: 1000 } });
+    const connection = open(port).write(`${post(10)}half`);
+    while (budget.leasedBytes === 0) await settle();
+    await clock.advance(1000);
+    const answer = await connection.answer();
+    expect([answer.status, budget.leasedBytes]).toEqual([408, 0]);
+    expect(answer.body.toString()).toMatch(/^408 request timeout: the body was not there after 1000 ms/);
+    await clock.advance(2000);
+    await connection.closed();
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it("cuts off a sender that never finishes its headers", async () => {
+    const { port } = await openDoor({ timeouts: { headersMs: 50 } });
+    const connection = open(port).write("POST /in HTTP/1.1\r\nhost: x\r\n");
+    expect((await connection.answer()).status).toBe(408);
+    await connection.closed();
+  });
+
+  it("gives the lease back when the sender goes in the middle of its body", async () => {
+    const { port, budget, seen } = await openDoor();
+    const connection = open(port).write(`${post(10)}half`);
+    while (budget.leasedBytes === 0) await settle();
+    connection.destroy();
+    while (budget.leasedBytes > 0) await settle();
+    expect(seen).toHaveLength(0);
+  });
+
+  it("aborts the request's signal when the sender goes before it was answered", async () => {
+    const { promise: answered, resolve } = Promise.withResolvers<string>();
+    const { port } = await openDoor({
+      handle: (request) =>
+        new Promise((_resolve, reject) => {
+          connection.destroy();
+          request.signal.addEventListener("abort", () => {
+            resolve("aborted");
+            reject(new ConsumeError("refused", "gone"));
+          });
+        }),
+    });
+    const connection = open(port).write(`${post(2)}ab`);
+    expect(await answered).toBe("aborted");
+  });
+
+  it("answers a sender that closes its half after the request", async () => {
+    const { port } = await openDoor();
+    const connection = open(port);
+    connection.socket.end(`${post(2)}ab`);
+    expect((await connection.answer()).body.toString()).toBe("ab");
+  });
+
+  it("answers 400 to what is not HTTP, and 431 to huge headers, and goes on serving", async () => {
+    const { port } = await openDoor();
+    expect((await open(port).write("\u0016\u0003\u0001 no\r\n\r\n").answer()).status).toBe(400);
+    const huge = `GET /status HTTP/1.1\r\nhost: x\r\nx-huge: ${"y".repeat(40_000)}\r\n\r\n`;
+    expect((await open(port).write(huge).answer()).status).toBe(431);
+    expect((await open(port).write("GET /status HTTP/1.1\r\nhost: x\r\n\r\n").answer()).status).toBe(200);
+  });
+});
+
+describe("start and stop", () => {
+  it("names a busy port, its owner and the key to change", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await new Promise((resolve) => other.once("listening", resolve));
+    const { port } = other.address() as { port: number };
+    closers.push(async () => void other.close());
+    const door = new HttpDoor({
+      endpoint: { host: "localhost", port },
+      owner: "receivers.otlp",
+      endpointKey: "protocols.http.endpoint",
+      routes: [],
+      budget: new OpenBudget(),
+      clock: systemClock,
+    });
+    await expect(door.start()).rejects.toThrow(
+      `receivers.otlp: localhost:${port} is in use by another process; stop it (a Collector?) or set protocols.http.endpoint to another port`,
+    );
+    await door.stop(AbortSignal.abort());
+  });
+
+  it("finishes requests in flight, closes their connections and idle ones, and accepts no more", async () => {
+    const { promise: release, resolve: releaseNow } = Promise.withResolvers<void>();
+    const { door, port, seen } = await openDoor({
+      handle: async (request) => {
+        await release;
+        return echo(request);
+      },
+    });
+    const unused = open(port);
+    const idle = open(port).write("GET /nope HTTP/1.1\r\nhost: x\r\n\r\n");
+    await idle.answer();
+    const busy = open(port).write(`${post(2)}ab`);
+    while (seen.length === 0) await settle();
+    const stopped = door.stop(new AbortController().signal);
+    await Promise.all([unused.closed(), idle.closed()]);
+    releaseNow();
+    const answer = await busy.answer();
+    expect([answer.body.toString(), answer.headers.get("connection")]).toEqual(["ab", "close"]);
+    await stopped;
+    await expect(
+      open(port)
+        .write(`${post(2)}ab`)
+        .answer(),
+    ).rejects.toThrow("closed");
+  });
+
+  it("cuts requests off when patience ends", async () => {
+    const { door, port, seen } = await openDoor({ handle: () => new Promise(() => undefined) });
+    const connection = open(port).write(`${post(2)}ab`);
+    while (seen.length === 0) await settle();
+    const patience = new AbortController();
+    const stopped = door.stop(patience.signal);
+    patience.abort();
+    await stopped;
+    await expect(connection.answer()).rejects.toThrow("closed");
+  });
+
+  it("stops without having started, and twice", async () => {
+    const door = new HttpDoor({
+      endpoint: { host: "127.0.0.1", port: 0 },
+      owner: "receivers.test",
+      endpointKey: "endpoint",
+      routes: [],
+      budget: new OpenBudget(),
+      clock: systemClock,
+    });
+    await expect(door.stop(new AbortController().signal)).resolves.toBeUndefined();
+    await expect(door.stop(new AbortController().signal)).resolves.toBeUndefined();
+  });
+});
