@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { annotate, block, refuse, secret, secretMap, withoutEffect } from "../config/types.ts";
+import type { Secret } from "../config/types.ts";
+
+/** The settings that every client towards a backend shares: TLS and headers. Names and defaults are the Collector's. */
+
+const TLS_VERSIONS = ["1.2", "1.3"] as const;
+
+const tlsBlock = block({
+  insecure: z.boolean().default(false).describe("Plain text instead of TLS. A scheme in the endpoint decides instead."),
+  insecure_skip_verify: z.boolean().default(false).describe("TLS, but any certificate of the server is believed."),
+  server_name_override: z.string().min(1).optional().describe("The name that the server's certificate must carry."),
+  ca_file: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("PEM file with the authorities that may sign the server's certificate."),
+  ca_pem: secret().optional().describe("The same as text."),
+  include_system_ca_certs_pool: z
+    .boolean()
+    .default(false)
+    .describe("Believe the authorities that the machine knows, too."),
+  cert_file: z.string().min(1).optional().describe("PEM file with our certificate, where the server asks for one."),
+  cert_pem: secret().optional().describe("The same as text."),
+  key_file: z.string().min(1).optional().describe("PEM file with the key of our certificate."),
+  key_pem: secret().optional().describe("The same as text."),
+  min_version: z.enum(TLS_VERSIONS).default("1.2").describe("The oldest TLS that is spoken."),
+  max_version: z.enum(TLS_VERSIONS).optional().describe("The newest TLS that is spoken; default: the newest there is."),
+  reload_interval: withoutEffect(z.string().optional(), "certificates are read once, at the start").describe(
+    "Read for compatibility.",
+  ),
+});
+
+export type ClientTlsConfig = z.output<typeof tlsBlock>;
+
+const PAIRS = [
+  ["ca_file", "ca_pem"],
+  ["cert_file", "cert_pem"],
+  ["key_file", "key_pem"],
+] as const;
+
+function checkTls(tls: ClientTlsConfig, context: z.core.$RefinementCtx): void {
+  for (const [file, pem] of PAIRS) {
+    if (tls[file] === undefined || tls[pem] === undefined) continue;
+    refuse(context, { path: [pem], message: `provide either ${file} or ${pem}, but not both`, fix: "leave one out" });
+  }
+  const hasCertificate = tls.cert_file !== undefined || tls.cert_pem !== undefined;
+  const hasKey = tls.key_file !== undefined || tls.key_pem !== undefined;
+  if (hasCertificate !== hasKey) {
+    const message = "for auth via TLS, provide both certificate and key, or neither";
+    const [path, fix] = hasCertificate ? ["cert_file", "add key_file"] : ["key_file", "add cert_file"];
+    refuse(context, { path: [path], message, fix });
+  }
+  if (tls.max_version !== undefined && tls.max_version < tls.min_version) {
+    refuse(context, { path: ["max_version"], message: "must not be below min_version", fix: "leave it out" });
+  }
+}
+
+/** `tls` of a client. */
+export const clientTlsSchema = tlsBlock.superRefine(checkTls).prefault({});
+
+const HEADER_NAME = /^[A-Za-z0-9_.!#$%&'*+^`|~-]+$/;
+// Visible ASCII and spaces: what HTTP/1.1, HTTP/2 and gRPC all carry as it is.
+const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
+
+/** The value as it is sent. A line break behind a token is what a file or a variable left there, never meant. */
+export function headerValue(value: Secret): string {
+  return value.reveal().trim();
+}
+
+/**
+ * `headers` of a client. `reserved` are names (in lower case) that the protocol itself sends, each with what to do
+ * instead. Values are checked without being shown: Node's own error would name the header only when a request is sent.
+ */
+export function clientHeadersSchema(
+  reserved: Readonly<Record<string, string>>,
+): z.ZodType<Readonly<Record<string, Secret>>, Record<string, string> | undefined> {
+  return secretMap().superRefine((headers, context) => {
+    for (const [name, value] of Object.entries(headers)) {
+      const problem = headerProblem(name, headerValue(value), reserved);
+      if (problem !== undefined) refuse(context, { path: [name], ...problem });
+    }
+  });
+}
+
+interface HeaderProblem {
+  readonly message: string;
+  readonly fix: string;
+}
+
+function headerProblem(
+  name: string,
+  value: string,
+  reserved: Readonly<Record<string, string>>,
+): HeaderProblem | undefined {
+  if (!HEADER_NAME.test(name)) {
+    return { message: "is no header name", fix: 'write letters, digits and "-", such as "X-Tenant"' };
+  }
+  if (Object.hasOwn(reserved, name.toLowerCase())) {
+    return { message: "is set by the exporter itself", fix: reserved[name.toLowerCase()]! };
+  }
+  if (HEADER_VALUE.test(value)) return undefined;
+  return {
+    message: "its value holds a character that no header can carry",
+    fix: "use printable ASCII; look for line breaks and quotes that a variable brought along",
+  };
+}
+
+/** Headers as they are sent, by name as written. */
+export function revealHeaders(headers: Readonly<Record<string, Secret>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, headerValue(value)]));
+}
+
+/** A setting of the Collector's that is not there yet: refused with a sentence, instead of as a mistyped key. */
+export function notYet(instead: string): z.ZodType<undefined, undefined> {
+  const schema = z.unknown().superRefine((value, context) => {
+    if (value !== undefined) refuse(context, { message: "is not supported yet", fix: instead });
+  });
+  return annotate(schema.optional() as z.ZodType<undefined, undefined>, { type: "none" });
+}
