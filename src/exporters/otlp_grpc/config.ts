@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { annotate, block, duration, optionalBlock, refuse, withoutEffect } from "../../config/types.ts";
+import { clientHeadersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
+import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
+import { parseGrpcEndpoint } from "./endpoint.ts";
+
+const grpcEndpoint = annotate(
+  z.string().superRefine((text, context) => {
+    if (text === "") return refuse(context, { message: 'requires a non-empty "endpoint"', fix: ENDPOINT_FIX });
+    const parsed = parseGrpcEndpoint(text);
+    if ("problem" in parsed) refuse(context, { expected: `host:port (${parsed.problem})`, fix: ENDPOINT_FIX });
+  }),
+  { type: "host:port", expected: "host:port", example: '"localhost:4317"' },
+);
+
+const ENDPOINT_FIX =
+  'write it as "localhost:4317"; "http://localhost:4317" is plain text, "https://localhost:4317" is TLS';
+
+const compression = annotate(z.enum(["gzip", "none"]).default("gzip"), {
+  fix: (found) =>
+    found === "zstd" || found === "snappy" ? `${found} is not supported yet: write gzip or none` : "write gzip or none",
+});
+
+// grpc-go refuses to ping more often than every 10 s, and servers close connections that do (too_many_pings).
+const keepalive = block({
+  time: duration({ default: "10s", positive: true }).describe("A ping is sent after this long without an answer."),
+  timeout: duration({ default: "10s", positive: true }).describe(
+    "A ping not answered in this time ends the connection.",
+  ),
+  permit_without_stream: z.boolean().default(false).describe("Ping also while no request is under way."),
+});
+
+const RESERVED_HEADERS = {
+  "content-type": "leave it out",
+  te: "leave it out",
+  host: "set authority",
+  "user-agent": "set user_agent",
+  "grpc-timeout": "set timeout",
+  "grpc-encoding": "set compression",
+  "grpc-accept-encoding": "leave it out",
+} as const;
+
+export const otlpGrpcConfig = block({
+  endpoint: grpcEndpoint.describe("The backend's gRPC address."),
+  tls: clientTlsSchema.describe("TLS towards the backend."),
+  compression: compression.describe("How requests are compressed."),
+  headers: clientHeadersSchema(RESERVED_HEADERS).describe("Metadata sent with every request."),
+  authority: z.string().min(1).optional().describe("The :authority that requests carry instead of the endpoint."),
+  user_agent: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("What stands before grpc-js's own user agent; default: Signalbox and its version."),
+  keepalive: optionalBlock(keepalive).describe("Pings that find out whether the connection lives."),
+  wait_for_ready: z
+    .boolean()
+    .default(false)
+    .describe("Wait for a connection until the timeout instead of failing at once."),
+  balancer_name: z
+    .enum(["round_robin", "pick_first"])
+    .default("round_robin")
+    .describe("How requests are spread over the addresses of the endpoint."),
+  timeout: timeoutSchema("5s").describe("Time for one attempt."),
+  retry_on_failure: retrySchema.describe("When a failed request is sent again."),
+  sending_queue: sendingQueueSchema.describe("The queue before this destination."),
+  write_buffer_size: withoutEffect(z.number().optional(), "Node sizes its own buffers").describe(
+    "Read for compatibility.",
+  ),
+  read_buffer_size: withoutEffect(z.number().optional(), "Node sizes its own buffers").describe(
+    "Read for compatibility.",
+  ),
+  auth: notYet("put the token into headers").describe("Not supported yet."),
+});
+
+export type OtlpGrpcConfig = z.output<typeof otlpGrpcConfig>;
