@@ -9,11 +9,19 @@ export class ClientMetadata {
   readonly transport: Transport;
   /** The peer's address without port, or "" where there is none. */
   readonly address: string;
+  /** Whether exporters may pass the headers on (`include_metadata` of the receiver); processors may always read them. */
+  readonly isForwardable: boolean;
   readonly #headers: ReadonlyMap<string, readonly string[]>;
 
-  constructor(transport: Transport, address: string, headers: ReadonlyMap<string, readonly string[]> = new Map()) {
+  constructor(
+    transport: Transport,
+    address: string,
+    headers: ReadonlyMap<string, readonly string[]> = new Map(),
+    isForwardable = false,
+  ) {
     this.transport = transport;
     this.address = address;
+    this.isForwardable = isForwardable;
     this.#headers = headers;
   }
 

@@ -27,6 +27,8 @@ export interface GrpcDoorSettings extends ListenSettings {
   readonly messageBytesMax: number;
   /** Streams that one connection may have open at a time; clients queue beyond it. */
   readonly streamsMax: number;
+  /** Default: false. See ClientMetadata.isForwardable. */
+  readonly includeMetadata?: boolean;
   /** The door holds a lease on each request from before its body is read until it is answered. */
   readonly budget: DoorBudget;
   readonly clock: Clock;

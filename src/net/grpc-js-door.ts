@@ -96,7 +96,8 @@ export class GrpcJsDoor implements GrpcDoor {
     const lease = await budget.acquire(FIRST_LEASE_BYTES, deadline, abort.signal);
     try {
       const request = await readMessage(call, lease);
-      const response = await handler(request, { client: clientOf(call), deadline, signal: abort.signal });
+      const client = clientOf(call, this.#settings.includeMetadata);
+      const response = await handler(request, { client, deadline, signal: abort.signal });
       return Buffer.from(response.buffer, response.byteOffset, response.byteLength);
     } finally {
       isAnswered = true;
@@ -131,11 +132,11 @@ function readMessage(call: Call, lease: DoorLease): Promise<Buffer> {
   });
 }
 
-function clientOf(call: Call): ClientMetadata {
+function clientOf(call: Call, includeMetadata?: boolean): ClientMetadata {
   const { metadata } = call;
   const names = Object.keys(metadata.getMap());
   const headers = names.map((name) => [name, metadata.get(name).map(toText)] as const);
-  return new ClientMetadata("grpc", plainAddress(hostOf(call.getPeer())), boundedHeaders(headers));
+  return new ClientMetadata("grpc", plainAddress(hostOf(call.getPeer())), boundedHeaders(headers), includeMetadata);
 }
 
 /** Binary headers (`name-bin`) as base64, as they travel. */

@@ -57,6 +57,8 @@ export interface HttpRoute {
 
 export interface HttpDoorSettings extends ListenSettings {
   readonly routes: readonly HttpRoute[];
+  /** Default: false. See ClientMetadata.isForwardable. */
+  readonly includeMetadata?: boolean;
   /** The door holds a lease on each request with a body from before it is read until it is answered. */
   readonly budget: DoorBudget;
   readonly clock: Clock;
@@ -192,8 +194,10 @@ export class HttpDoor {
 
   #describe({ request, signal }: Exchange, mediaType: string, body: Uint8Array): HttpRequest {
     const { method = "", headers, socket } = request;
-    const client = new ClientMetadata("http", plainAddress(socket.remoteAddress), boundedHeaders(headerLists(request)));
-    const deadline = this.#settings.clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
+    const { clock, includeMetadata } = this.#settings;
+    const address = plainAddress(socket.remoteAddress);
+    const client = new ClientMetadata("http", address, boundedHeaders(headerLists(request)), includeMetadata);
+    const deadline = clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
     return { method, ...splitUrl(request.url), headers, mediaType, body, client, deadline, signal };
   }
 

@@ -1,0 +1,136 @@
+import { z } from "zod";
+import {
+  block,
+  byteSize,
+  defaultBlock,
+  duration,
+  endpoint,
+  optionalBlock,
+  refuse,
+  withoutEffect,
+} from "../../config/types.ts";
+import { DOOR_BYTES_MAX, REQUEST_BYTES_MAX } from "../../core/limits.ts";
+
+const MIB = 1024 * 1024;
+
+/**
+ * Streams of one gRPC connection at a time. An exporter has some ten requests in flight, a Collector in front of us some
+ * tens; beyond it a client queues by itself. The Collector sets no bound by default.
+ */
+const STREAMS_MAX_DEFAULT = 1000;
+
+const grpcConfig = block({
+  endpoint: endpoint({ default: "localhost:4317" }).describe("Where it listens; port 0 lets the system choose."),
+  transport: z.enum(["tcp"]).default("tcp").describe("Only tcp."),
+  max_recv_msg_size_mib: z
+    .int()
+    .min(0)
+    .max(DOOR_BYTES_MAX / MIB)
+    .default(0)
+    .describe("The largest request after decompression, in MiB. 0: 64, as OTLP recommends (the Collector: 4)."),
+  max_concurrent_streams: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(0)
+    .describe(`Requests in flight on one connection. 0: ${STREAMS_MAX_DEFAULT} (the Collector: unbounded).`),
+  include_metadata: z.boolean().default(false).describe("Exporters may pass the senders' headers on."),
+  read_buffer_size: unused(z.int().min(0).default(524_288)),
+  write_buffer_size: unused(z.int().min(0).default(0)),
+  tls: later(),
+  auth: later(),
+  keepalive: later(),
+  middlewares: later(),
+});
+
+const httpConfig = block({
+  endpoint: endpoint({ default: "localhost:4318" }).describe("Where it listens; port 0 lets the system choose."),
+  traces_url_path: urlPath("/v1/traces").describe("The path that takes traces."),
+  metrics_url_path: urlPath("/v1/metrics").describe("The path that takes metrics."),
+  logs_url_path: urlPath("/v1/logs").describe("The path that takes logs."),
+  max_request_body_size: byteSize({ default: 0, max: "256MiB" }).describe(
+    "The largest request, before and after decompression. 0: 64MiB, as OTLP recommends (the Collector: 20MiB).",
+  ),
+  include_metadata: z.boolean().default(false).describe("Exporters may pass the senders' headers on."),
+  strict_json: z
+    .boolean()
+    .default(false)
+    .describe("Refuse names of enum values in JSON, which OTLP forbids and every Collector takes."),
+  read_timeout: unused(duration({ default: "0s" })),
+  read_header_timeout: unused(duration({ default: "0s" })),
+  write_timeout: unused(duration({ default: "0s" })),
+  tls: later(),
+  auth: later(),
+  cors: later(),
+  compression_algorithms: later(),
+  response_headers: later(),
+  keepalive: later(),
+  middlewares: later(),
+});
+
+/** The Collector's keys (receiver/otlpreceiver/config.go, config/configgrpc, config/confighttp). */
+export const otlpReceiverConfig = block({
+  protocols: defaultBlock({
+    grpc: optionalBlock(grpcConfig).describe("OTLP over gRPC; `grpc:` alone takes the defaults."),
+    http: optionalBlock(httpConfig).describe("OTLP over HTTP, protobuf and JSON; `http:` alone takes the defaults."),
+  }).describe("At least one of the two."),
+}).superRefine(({ protocols: { grpc, http } }, context) => {
+  if (grpc === undefined && http === undefined) {
+    refuse(context, {
+      path: ["protocols"],
+      message: "must specify at least one protocol when using the OTLP receiver",
+      fix: "write `grpc:` or `http:` below protocols",
+    });
+  }
+  const paths = http === undefined ? [] : [http.traces_url_path, http.metrics_url_path, http.logs_url_path];
+  if (new Set(paths).size < paths.length) {
+    refuse(context, {
+      path: ["protocols", "http"],
+      message: "two signals have the same path",
+      fix: "give traces_url_path, metrics_url_path and logs_url_path a path each",
+    });
+  }
+});
+
+export type OtlpReceiverConfig = z.output<typeof otlpReceiverConfig>;
+export type OtlpGrpcConfig = NonNullable<OtlpReceiverConfig["protocols"]["grpc"]>;
+export type OtlpHttpConfig = NonNullable<OtlpReceiverConfig["protocols"]["http"]>;
+
+export function messageBytesMax(config: OtlpGrpcConfig): number {
+  return config.max_recv_msg_size_mib === 0 ? REQUEST_BYTES_MAX : config.max_recv_msg_size_mib * MIB;
+}
+
+export function streamsMax(config: OtlpGrpcConfig): number {
+  return config.max_concurrent_streams === 0 ? STREAMS_MAX_DEFAULT : config.max_concurrent_streams;
+}
+
+export function bodyBytesMax(config: OtlpHttpConfig): number {
+  return config.max_request_body_size === 0 ? REQUEST_BYTES_MAX : config.max_request_body_size;
+}
+
+/** As the Collector, which puts the slash in front where it is missing. */
+function urlPath(path: string): z.ZodType<string, string | undefined> {
+  const schema = z
+    .string()
+    .regex(/^[^?#\s]+$/, "expected a path without query")
+    .transform((text) => (text.startsWith("/") ? text : `/${text}`));
+  return schema.prefault(path);
+}
+
+/** A key of the Collector's that this version does not serve yet: whoever sets it relies on it, so it is refused. */
+function later(): z.ZodOptional<z.ZodType<never>> {
+  const schema = z.unknown().transform((_value, context): never => {
+    refuse(context, {
+      message: "is a setting of the Collector's that this version does not have yet",
+      fix: "leave it out",
+    });
+    return z.NEVER;
+  });
+  return schema.optional().describe("Not in this version: refused.");
+}
+
+function unused<T extends z.ZodType>(schema: T): T {
+  return withoutEffect(schema, "the gateway sizes its buffers and sets its timeouts itself").describe(
+    "Read for compatibility.",
+  );
+}

@@ -1,0 +1,13 @@
+import type { ReceiverFactory } from "../../core/component.ts";
+import { SIGNALS } from "../../core/signal.ts";
+import { otlpReceiverConfig } from "./config.ts";
+import type { OtlpReceiverConfig } from "./config.ts";
+import { OtlpReceiver } from "./receiver.ts";
+
+export const otlpReceiverFactory: ReceiverFactory<OtlpReceiverConfig> = {
+  kind: "receiver",
+  type: "otlp",
+  config: otlpReceiverConfig,
+  signals: SIGNALS,
+  create: (settings, config, next) => new OtlpReceiver(settings, config, next),
+};

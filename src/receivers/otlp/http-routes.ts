@@ -1,0 +1,86 @@
+import { formatComponentId } from "../../core/component-id.ts";
+import type { Settings } from "../../core/component.ts";
+import type { SignalConsumers } from "../../core/consumer.ts";
+import type { Signal } from "../../core/signal.ts";
+import type { HttpAnswer, HttpRoute } from "../../net/http-door.ts";
+import { encodePartialSuccess, partialSuccessToJson } from "../../net/rpc-status.ts";
+import { MEDIA_TYPES, toHttpAnswer } from "../../net/sender-answers.ts";
+import type { BodyEncoding } from "../../net/sender-answers.ts";
+import { decodeJsonRequest } from "../../wire/otlp/json-decode.ts";
+import { bodyBytesMax } from "./config.ts";
+import type { OtlpHttpConfig } from "./config.ts";
+import { mapConsumers } from "./consumers.ts";
+import type { OtlpIntake } from "./intake.ts";
+
+/** A route for each signal that has a pipeline; the other paths are unknown, as in the Collector. */
+export function otlpRoutes(
+  intake: OtlpIntake,
+  config: OtlpHttpConfig,
+  next: SignalConsumers,
+  settings: Settings,
+): HttpRoute[] {
+  const names = new EnumNames(settings);
+  const toProtobuf = (signal: Signal, json: Uint8Array): Uint8Array => {
+    const decoded = intake.decode(signal, () => decodeJsonRequest(signal, json, { strict: config.strict_json }));
+    names.count(decoded.enumNames);
+    return decoded.bytes;
+  };
+  return mapConsumers(next, (signal, consumer) => {
+    const answers = successes(signal);
+    return {
+      method: "POST",
+      path: config[`${signal}_url_path`],
+      body: { sizeMax: bodyBytesMax(config), mediaTypes: [MEDIA_TYPES.json, MEDIA_TYPES.protobuf] },
+      handle: async (request) => {
+        const encoding = encodingOf(request.mediaType);
+        const bytes = encoding === "json" ? toProtobuf(signal, request.body) : request.body;
+        await intake.take(signal, consumer, bytes, request);
+        return answers[encoding];
+      },
+      refuse: (error, mediaType) => toHttpAnswer(error, encodingOf(mediaType)),
+    };
+  });
+}
+
+function encodingOf(mediaType: string): BodyEncoding {
+  return mediaType === MEDIA_TYPES.json ? "json" : "protobuf";
+}
+
+/** Full success, whose partial_success OTLP wants unset (the Collector sets it to an empty message). */
+function successes(signal: Signal): Readonly<Record<BodyEncoding, HttpAnswer>> {
+  const whole = { rejectedItems: 0, message: "" };
+  return {
+    protobuf: success("protobuf", encodePartialSuccess(signal, whole)),
+    json: success("json", partialSuccessToJson(signal, whole)),
+  };
+}
+
+function success(encoding: BodyEncoding, body: Uint8Array | string): HttpAnswer {
+  return { status: 200, headers: { "content-type": MEDIA_TYPES[encoding] }, body };
+}
+
+/** JSON with names of enum values is against OTLP and in use: taken, counted, and said once. */
+class EnumNames {
+  readonly #settings: Settings;
+  #wasSeen = false;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+  }
+
+  count(names: number): void {
+    if (names === 0) return;
+    const { id, meter, logger } = this.#settings;
+    const labels = { receiver: formatComponentId(id) };
+    meter
+      .counter("signalbox_receiver_json_enum_names", labels, {
+        description: "Enum values that came by name in OTLP/JSON.",
+      })
+      .add(names);
+    if (this.#wasSeen) return;
+    this.#wasSeen = true;
+    logger.warn(
+      "a sender writes names of enum values in OTLP/JSON, which must be numbers; strict_json: true refuses them",
+    );
+  }
+}

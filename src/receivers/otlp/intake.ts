@@ -1,0 +1,85 @@
+import { admitBatch } from "../../core/admit-batch.ts";
+import { createBatch } from "../../core/batch.ts";
+import type { ClientMetadata, Transport } from "../../core/client-metadata.ts";
+import { formatComponentId } from "../../core/component-id.ts";
+import type { Host, Settings } from "../../core/component.ts";
+import type { Consumer } from "../../core/consumer.ts";
+import { ConsumeError } from "../../core/errors.ts";
+import type { Counter } from "../../core/meter.ts";
+import { ITEM_NAMES } from "../../core/signal.ts";
+import type { Signal } from "../../core/signal.ts";
+import { DecodeError } from "../../wire/decode-error.ts";
+
+/** What a door knows of a request. */
+export interface Sender {
+  readonly client: ClientMetadata;
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+}
+
+/** A sender that sends garbage does so with every request: this is how often the log says it. */
+const WARNING_INTERVAL_MS = 60_000;
+
+/** The way of a request from its bytes to the moment when the sender may be told that it is kept; one for each door. */
+export class OtlpIntake {
+  readonly #settings: Settings;
+  readonly #host: Host;
+  readonly #transport: Transport;
+  readonly #failed: Readonly<Record<Signal, Counter>>;
+  #warnedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(settings: Settings, host: Host, transport: Transport) {
+    this.#settings = settings;
+    this.#host = host;
+    this.#transport = transport;
+    this.#failed = failedCounters(settings, transport);
+  }
+
+  /**
+   * Resolves once the request is kept everywhere it must be; a request without items is, at once. Rejects with
+   * ConsumeError, and then nothing of it is left anywhere. The bytes must not change afterwards.
+   */
+  async take<S extends Signal>(signal: S, consumer: Consumer<S>, bytes: Uint8Array, sender: Sender): Promise<void> {
+    const { client, deadline, signal: abort } = sender;
+    const batch = this.decode(signal, () => {
+      const arrivalUnixNano = this.#settings.clock.nowUnixNano();
+      return createBatch(signal, bytes, { client, arrivalUnixNano });
+    });
+    if (batch.itemCount === 0) return batch.release();
+    const opener = `receiver ${formatComponentId(this.#settings.id)}`;
+    await admitBatch(this.#host, consumer, batch, { client, deadline, signal: abort, opener });
+  }
+
+  /** Runs what turns a sender's bytes into something else; garbage is the sender's fault, counted in requests. */
+  decode<T>(signal: Signal, decode: () => T): T {
+    try {
+      return decode();
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.#failed[signal].add(1);
+      this.#warn(signal, error);
+      throw new ConsumeError("permanent", error.message, { cause: error });
+    }
+  }
+
+  #warn(signal: Signal, error: DecodeError): void {
+    const nowMs = this.#settings.clock.monotonicMs();
+    if (nowMs - this.#warnedAtMs < WARNING_INTERVAL_MS) return;
+    this.#warnedAtMs = nowMs;
+    const message = `a request was refused as it is no OTLP: ${error.message}`;
+    this.#settings.logger.warn(message, { signal, transport: this.#transport });
+  }
+}
+
+/**
+ * The ledger counts what was accepted, refused and failed of an admission. What never becomes one is counted here: a
+ * request that cannot be read, as one, since nobody knows how many items were in it.
+ */
+function failedCounters({ id, meter }: Settings, transport: Transport): Readonly<Record<Signal, Counter>> {
+  const labels = { receiver: formatComponentId(id), transport };
+  const counterOf = (signal: Signal): Counter =>
+    meter.counter(`otelcol_receiver_failed_${ITEM_NAMES[signal]}`, labels, {
+      description: "Items that failed to be processed by the receiver, and requests that could not be read.",
+    });
+  return { traces: counterOf("traces"), metrics: counterOf("metrics"), logs: counterOf("logs") };
+}
