@@ -3,13 +3,19 @@ FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
 COPY tools ./tools
-RUN npm ci --ignore-scripts --omit=optional
+RUN npm ci --ignore-scripts
 COPY src ./src
 COPY processors ./processors
 RUN node tools/build.ts
 
-# Run: the built package and its four run-time dependencies. No secret is needed to build, so none can end in a layer.
-FROM node:24-slim
+# The demo worker of docker-compose.yml: the OpenTelemetry packages are development dependencies.
+FROM build AS worker
+COPY examples ./examples
+USER node
+CMD ["node", "examples/node/worker-grpc.ts"]
+
+# Run: the built package and its run-time dependencies. No secret is needed to build, so none can end in a layer.
+FROM node:24-slim AS gateway
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -20,8 +26,6 @@ COPY --from=build /app/dist ./dist
 COPY bin ./bin
 COPY collector ./collector
 USER node
-# The store of local.yaml, where it is used; gateway.yaml writes nothing.
-ENV SIGNALBOX_DATA=/data
-EXPOSE 4317 4318 4319
+EXPOSE 4317 4318
 # node itself is process 1, not npm: npm does not hand SIGTERM on in time to drain.
 CMD ["node", "bin/signalbox.mjs", "run", "--config", "collector/gateway.yaml"]

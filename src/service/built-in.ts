@@ -1,0 +1,19 @@
+import type { ComponentFactory } from "../core/component.ts";
+import { debugExporterFactory } from "../exporters/debug/factory.ts";
+import { localStoreExporterFactory } from "../exporters/local_store/factory.ts";
+import { otlpGrpcExporterFactory } from "../exporters/otlp_grpc/factory.ts";
+import { otlpHttpExporterFactory } from "../exporters/otlp_http/factory.ts";
+import { batchProcessorFactory } from "../processors/batch/factory.ts";
+import { memoryLimiterProcessorFactory } from "../processors/memory_limiter/factory.ts";
+import { otlpReceiverFactory } from "../receivers/otlp/factory.ts";
+
+/** Every component type that is compiled in. What lies in processors/ is loaded as a user's would be. */
+export const BUILT_IN_FACTORIES: readonly ComponentFactory[] = [
+  otlpReceiverFactory,
+  memoryLimiterProcessorFactory,
+  batchProcessorFactory,
+  otlpGrpcExporterFactory,
+  otlpHttpExporterFactory,
+  debugExporterFactory,
+  localStoreExporterFactory,
+];

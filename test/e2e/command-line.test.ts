@@ -1,0 +1,92 @@
+/** The command line as a newcomer meets it. */
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { localEnv, repository, signalbox, startGateway, TestFolder } from "./peers.ts";
+
+const LOCAL = join(repository, "collector/local.yaml");
+
+describe("signalbox run", () => {
+  test("says what it listens on, what to set in a worker, where the data lies and how to look at it", async () => {
+    await using folder = await TestFolder.create();
+    const { gateway } = await startGateway(LOCAL, localEnv(folder.path));
+    await using running = gateway;
+    for (const part of [
+      "OTLP/gRPC",
+      "OTLP/HTTP",
+      "store API",
+      "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:",
+      folder.path,
+      "job JOB_ID",
+    ]) {
+      expect(running.stdout).toContain(part);
+    }
+    expect(await running.stop("SIGTERM")).toBe(0);
+  });
+
+  test("names a busy port with what to do, and exits", async () => {
+    await using folder = await TestFolder.create();
+    const blocker = createServer().listen(0, "127.0.0.1");
+    await once(blocker, "listening");
+    const address = blocker.address();
+    const port = typeof address === "object" && address !== null ? String(address.port) : "";
+    await using gateway = signalbox(["run", "--config", LOCAL], { ...localEnv(folder.path), OTLP_GRPC_PORT: port });
+    expect(await gateway.exit()).toBe(1);
+    expect(gateway.stderr).toContain(`127.0.0.1:${port} is in use`);
+    expect(gateway.stderr).toContain("protocols.grpc.endpoint");
+    blocker.close();
+  });
+
+  test("answers a bad configuration with every problem, its place and the fix, and exit code 2", async () => {
+    await using folder = await TestFolder.create();
+    const path = await folder.write(
+      "bad.yaml",
+      `receivers:
+  otlp: { protocols: { grpc: { endpont: "127.0.0.1:0" } } }
+processors:
+  memory_limiter: { check_interval: 10, limit_mib: 100 }
+exporters:
+  debug:
+service:
+  pipelines:
+    traces: { receivers: [otlp], processors: [memory_limitr], exporters: [debug] }
+`,
+    );
+    await using command = signalbox(["run", "--config", path]);
+    expect(await command.exit()).toBe(2);
+    expect(command.stdout).toBe("");
+    const text = command.stderr;
+    expect(text).toContain(`${path}:2:34  receivers.otlp.protocols.grpc`);
+    expect(text).toContain('did you mean "endpoint"?');
+    expect(text).toContain(`${path}:4:37  processors.memory_limiter.check_interval`);
+    expect(text).toContain('found 10 (number), expected a duration string\n  write "10s"');
+    expect(text).toContain(`${path}:9:47  service.pipelines.traces.processors[0]`);
+    expect(text).toContain('did you mean "memory_limiter"?');
+  });
+
+  test("says which file is missing", async () => {
+    await using command = signalbox(["run", "--config", "no-such.yaml"]);
+    expect(await command.exit()).toBe(2);
+    expect(command.stderr).toContain("no-such.yaml");
+  });
+});
+
+describe("signalbox validate", () => {
+  test.for(["local.yaml", "gateway.yaml", "compose.yaml"])("accepts collector/%s", async (name) => {
+    await using command = signalbox(["validate", "--config", join(repository, "collector", name)], {
+      DASH0_ENDPOINT: "127.0.0.1:4317",
+      DASH0_AUTH_TOKEN: "auth_x",
+    });
+    expect(await command.exit(), command.stderr).toBe(0);
+    expect(command.stdout + command.stderr).not.toContain("auth_x");
+  });
+});
+
+describe("signalbox", () => {
+  test("offers the nearest command", async () => {
+    await using command = signalbox(["validte"]);
+    expect(await command.exit()).toBe(2);
+    expect(command.stderr).toContain('did you mean "validate"?');
+  });
+});
