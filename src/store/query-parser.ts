@@ -1,0 +1,241 @@
+import { closestName } from "../core/closest-name.ts";
+import { canonicalKey } from "./spellings.ts";
+import { LEVEL_NAMES, parseLevel } from "./levels.ts";
+import { QueryError } from "./query-error.ts";
+import { QueryLexer } from "./query-lexer.ts";
+import type { Key, Operator, Value } from "./query-lexer.ts";
+
+/** `level:error` is exactly error (severity numbers 17 to 20); `level>=warn` is 13 and up. Both ends are included. */
+export interface SeverityTerm {
+  readonly kind: "severity";
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Numbers that can be compared. Both ends are included; an open end is infinite. */
+export interface RangeTerm {
+  readonly kind: "range";
+  readonly key: "duration_ms";
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A key that has a column of its own, by its one canonical name. */
+export interface ColumnTerm {
+  readonly kind: "column";
+  readonly key: ColumnKey;
+  readonly value: string;
+  readonly isPrefix: boolean;
+}
+
+/** Any other key: an attribute of the record or of its resource. */
+export interface AttributeTerm {
+  readonly kind: "attribute";
+  readonly key: string;
+  readonly value: string;
+  readonly isPrefix: boolean;
+}
+
+/** Words that stand together in the body (of a span: its name, status message and events). */
+export interface TextTerm {
+  readonly kind: "text";
+  readonly text: string;
+  readonly isPrefix: boolean;
+}
+
+export type Term = SeverityTerm | RangeTerm | ColumnTerm | AttributeTerm | TextTerm;
+
+export interface Query {
+  /** All must hold. Empty: everything. */
+  readonly terms: readonly Term[];
+}
+
+export const COLUMN_KEYS = [
+  "job_id",
+  "trace_id",
+  "span_id",
+  "machine_id",
+  "worker_id",
+  "service_type",
+  "service_name",
+  "instance_id",
+] as const;
+export type ColumnKey = (typeof COLUMN_KEYS)[number];
+
+/** Longer than any query a person writes; a pasted log line fits. Beyond it the full-text engine would only be kept busy. */
+export const QUERY_CHARS_MAX = 2_000;
+/** Each term costs one index look-up in every segment. */
+export const QUERY_TERMS_MAX = 32;
+
+/** Reads a query; throws QueryError and nothing else. */
+export function parseQuery(text: string): Query {
+  if (text.length > QUERY_CHARS_MAX) {
+    throw new QueryError(
+      `the query has ${text.length} characters, at most ${QUERY_CHARS_MAX} are read`,
+      QUERY_CHARS_MAX,
+      1,
+      "search for a part of it",
+    );
+  }
+  const lexer = new QueryLexer(text);
+  const terms: Term[] = [];
+  while (lexer.skipToTerm()) {
+    if (terms.length === QUERY_TERMS_MAX) {
+      throw new QueryError(
+        `more than ${QUERY_TERMS_MAX} terms`,
+        lexer.position,
+        1,
+        "put words that stand together into quotes: they count as one term",
+      );
+    }
+    terms.push(readTerm(lexer));
+  }
+  return { terms };
+}
+
+function readTerm(lexer: QueryLexer): Term {
+  const key = lexer.readKey();
+  const value = lexer.readValue();
+  return key === undefined ? textTerm(value) : fieldTerm(key, value);
+}
+
+const KEPT_FREE = /^-|[()]|^(?:OR|AND|NOT)$/;
+
+function textTerm(value: Value): TextTerm {
+  const kept = value.isQuoted ? null : KEPT_FREE.exec(value.text);
+  if (kept !== null) throw keptFree(kept[0], value.position + kept.index);
+  return wordsTerm(value);
+}
+
+/** What unicode61, the tokenizer of the bodies, takes for part of a word; everything else separates. */
+const WORD_CHAR = /[\p{L}\p{N}\p{Co}]/u;
+
+function wordsTerm(value: Value): TextTerm {
+  if (WORD_CHAR.test(value.text)) return { kind: "text", text: value.text, isPrefix: value.isPrefix };
+  const what =
+    value.text.trim() === "" ? "there is nothing to search for here" : `"${value.text}" has no letters or digits`;
+  throw new QueryError(
+    what,
+    value.position,
+    value.length,
+    "the full text is searched by words: write one, or leave this out",
+  );
+}
+
+function keptFree(found: string, position: number): QueryError {
+  const meaning = found === "-" ? "excluding with" : found === "AND" ? "the word" : "grouping with";
+  const fix =
+    found === "AND"
+      ? "terms beside each other already mean AND; leave it out"
+      : `to search for it as text, put it into quotes: "${found}"`;
+  return new QueryError(`${meaning} ${found} is not part of the query language`, position, found.length, fix);
+}
+
+function fieldTerm(key: Key, value: Value): Term {
+  if (value.text === "" && !value.isPrefix) throw emptyValue(key, value);
+  const name = canonicalKey(key.text);
+  if (name === "level") return severityTerm(key, value);
+  if (name === "duration_ms") return rangeTerm(key, value);
+  if (key.operator !== ":") throw notComparable(key);
+  if (name === "message") return wordsTerm(value);
+  const found = { value: value.text, isPrefix: value.isPrefix };
+  return isColumnKey(name)
+    ? { kind: "column", key: name, ...normalizeId(name, found) }
+    : { kind: "attribute", key: name, ...found };
+}
+
+function emptyValue(key: Key, value: Value): QueryError {
+  const fix = value.isQuoted
+    ? `nothing has an empty ${key.text}; leave the term out`
+    : `write ${key.text}${key.operator}something without a space in between, or "${key.text}${key.operator}" in quotes to search for the text`;
+  return new QueryError(
+    `${key.text}${key.operator} has no value`,
+    key.position,
+    value.position + value.length - key.position,
+    fix,
+  );
+}
+
+function notComparable(key: Key): QueryError {
+  return new QueryError(
+    `${key.text} cannot be compared with ${key.operator}`,
+    key.position,
+    key.text.length + key.operator.length,
+    `only level and duration_ms can; write ${key.text}:value, or put the whole into quotes to search for the text`,
+  );
+}
+
+export function isColumnKey(name: string): name is ColumnKey {
+  return (COLUMN_KEYS as readonly string[]).includes(name);
+}
+
+/** Trace and span ids are lower-case hex in the store, whatever case or UUID dashes they are pasted in. */
+function normalizeId(
+  key: ColumnKey,
+  found: { value: string; isPrefix: boolean },
+): { value: string; isPrefix: boolean } {
+  if (key !== "trace_id" && key !== "span_id") return found;
+  return { value: found.value.toLowerCase().replaceAll("-", ""), isPrefix: found.isPrefix };
+}
+
+function severityTerm(key: Key, value: Value): SeverityTerm {
+  const level = parseLevel(value.text);
+  if (level === undefined || value.isPrefix) throw unknownLevel(value);
+  const { min, max } = level;
+  switch (key.operator) {
+    case ":":
+      return { kind: "severity", min, max };
+    case ">=":
+      return { kind: "severity", min, max: 24 };
+    case ">":
+      return { kind: "severity", min: max + 1, max: 24 };
+    case "<=":
+      return { kind: "severity", min: 0, max };
+    case "<":
+      return { kind: "severity", min: 0, max: min - 1 };
+  }
+}
+
+function unknownLevel(value: Value): QueryError {
+  const close = closestName(value.text.toLowerCase(), LEVEL_NAMES);
+  const fix = close === undefined ? `one of ${LEVEL_NAMES.join(", ")}` : `did you mean ${close}?`;
+  return new QueryError(`"${value.text}" is no level`, value.position, value.length, fix);
+}
+
+function rangeTerm(key: Key, value: Value): RangeTerm {
+  const number = Number(value.text);
+  if (value.text.trim() === "" || !Number.isFinite(number) || value.isPrefix) {
+    throw new QueryError(
+      `"${value.text}" is no number of milliseconds`,
+      value.position,
+      value.length,
+      "write duration_ms>=1500",
+    );
+  }
+  const [min, max] = rangeOf(key.operator, number);
+  return { kind: "range", key: "duration_ms", min, max };
+}
+
+function rangeOf(operator: Operator, number: number): readonly [number, number] {
+  switch (operator) {
+    case ":":
+      return [number, number];
+    case ">=":
+      return [number, Infinity];
+    case "<=":
+      return [-Infinity, number];
+    case ">":
+      return [nextDouble(number, 1), Infinity];
+    case "<":
+      return [-Infinity, nextDouble(number, -1)];
+  }
+}
+
+/** The neighbouring double, so that an open end can be kept as a closed one. */
+function nextDouble(number: number, direction: 1 | -1): number {
+  if (number === 0) return direction * Number.MIN_VALUE;
+  const bits = new DataView(new ArrayBuffer(8));
+  bits.setFloat64(0, number);
+  bits.setBigInt64(0, bits.getBigInt64(0) + BigInt(number > 0 ? direction : -direction));
+  return bits.getFloat64(0);
+}

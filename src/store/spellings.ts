@@ -1,0 +1,36 @@
+/**
+ * The one table of the store's keys and the spellings they come in. Both what records carry and what people type is
+ * turned into the canonical name on the left, so `machine.id:x` and `machine_id:x` find the same.
+ */
+const SPELLINGS = {
+  job_id: ["job.id", "jobId", "emp.job_id", "emp.job.id"],
+  machine_id: ["machine.id", "machineId", "emp.machine_id", "emp.machine.id"],
+  worker_id: ["worker.id", "workerId", "emp.worker_id", "emp.worker.id"],
+  service_type: ["service.type", "serviceType"],
+  service_name: ["service.name", "serviceName", "service"],
+  instance_id: ["service.instance.id", "service_instance_id", "instance.id"],
+  trace_id: ["trace.id", "traceId", "trace"],
+  span_id: ["span.id", "spanId"],
+  level: ["severity", "severity_text"],
+  message: ["body", "msg"],
+  duration_ms: ["duration.ms", "durationMs"],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type CanonicalKey = keyof typeof SPELLINGS;
+
+const CANONICAL = new Map<string, CanonicalKey>();
+for (const [name, spellings] of Object.entries(SPELLINGS)) {
+  for (const spelling of [name, ...spellings]) CANONICAL.set(spelling.toLowerCase(), name as CanonicalKey);
+}
+
+/** The canonical name of a known key in any case; any other key as it is. */
+export function canonicalKey(key: string): string {
+  return CANONICAL.get(key.toLowerCase()) ?? key;
+}
+
+/** Under which keys a record or resource may carry this, the canonical spelling first. */
+export function spellingsOf(
+  key: "job_id" | "machine_id" | "worker_id" | "service_type" | "duration_ms",
+): readonly string[] {
+  return [key, ...SPELLINGS[key]];
+}
