@@ -1,4 +1,11 @@
+import { encodeBatch } from "../wire/otlp/encode-batch.ts";
+import type { BatchIndex } from "../wire/otlp/batch-index.ts";
+import { mergeDuplicates } from "../wire/otlp/merge-duplicates.ts";
+import { joinSlices } from "../wire/otlp/payload.ts";
+import { scanRequest } from "../wire/otlp/scan.ts";
 import type { BatchView, EncodedPayload, RecordViews } from "../wire/otlp/types.ts";
+import { createBatchView } from "../wire/otlp/views/batch-node.ts";
+import { BatchState } from "../wire/otlp/views/batch-state.ts";
 import type { ClientMetadata } from "./client-metadata.ts";
 import type { Signal } from "./signal.ts";
 
@@ -21,10 +28,76 @@ export interface Batch<S extends Signal = Signal> {
   /** Log records, spans or data points, after edits. */
   readonly itemCount: number;
   readonly view: BatchView<RecordViews[S]>;
+  /** The bytes held a singular message twice and were merged when they came in; see wire/otlp/merge-duplicates.ts. */
+  readonly merged: boolean;
+  /** Records that moveToResource() left where they were, because the bounds on regrouping were reached. */
+  readonly regroupRefused: number;
   /** The bytes as they stand now. Without edits since the last call it is the same object; never edited: the bytes as they came. */
   encode(): EncodedPayload;
   /** A private copy that starts from the present state; shares bytes, not edits. */
   clone(): Batch<S>;
   /** Makes all views over this batch throw from now on. Idempotent. The encoded payload stays valid. */
   release(): void;
+}
+
+/**
+ * Reads `bytes` as one Export*ServiceRequest of `signal`. Throws DecodeError, which is the sender's fault.
+ * Scans all bytes once; everything else is read when asked for.
+ */
+export function createBatch<S extends Signal>(signal: S, bytes: Uint8Array, context: BatchContext): Batch<S> {
+  const first = scanRequest(signal, bytes);
+  if (!first.hasDuplicates) return new ScannedBatch(signal, bytes, first.index, context, false);
+  const merged = mergeDuplicates(signal, bytes);
+  const second = scanRequest(signal, merged);
+  if (second.hasDuplicates)
+    throw new Error("merging a request left a duplicate: a bug in wire/otlp/merge-duplicates.ts");
+  return new ScannedBatch(signal, merged, second.index, context, true);
+}
+
+class ScannedBatch<S extends Signal> implements Batch<S> {
+  readonly signal: S;
+  readonly context: BatchContext;
+  readonly merged: boolean;
+  readonly view: BatchView<RecordViews[S]>;
+  readonly #index: BatchIndex;
+  readonly #state: BatchState;
+  #encoded: { readonly payload: EncodedPayload; readonly version: number } | undefined;
+
+  constructor(signal: S, bytes: Uint8Array, index: BatchIndex, context: BatchContext, merged: boolean) {
+    this.signal = signal;
+    this.context = context;
+    this.merged = merged;
+    this.#index = index;
+    this.#state = new BatchState(signal, bytes, index);
+    this.view = createBatchView(signal, this.#state);
+  }
+
+  get itemCount(): number {
+    return this.#state.itemCount;
+  }
+
+  get regroupRefused(): number {
+    return this.#state.regroupRefused;
+  }
+
+  encode(): EncodedPayload {
+    const state = this.#state;
+    state.assertLive();
+    if (this.#encoded?.version !== state.version)
+      this.#encoded = { payload: encodeBatch(state), version: state.version };
+    return this.#encoded.payload;
+  }
+
+  clone(): Batch<S> {
+    const state = this.#state;
+    if (state.version === 0) return new ScannedBatch(this.signal, state.bytes, this.#index, this.context, this.merged);
+    // The edits are written down instead of copied: a clone of an edited batch is rare, and encode() is needed soon anyway.
+    const bytes = joinSlices(this.encode());
+    return new ScannedBatch(this.signal, bytes, scanRequest(this.signal, bytes).index, this.context, this.merged);
+  }
+
+  release(): void {
+    this.#state.release();
+    this.#encoded = undefined;
+  }
 }

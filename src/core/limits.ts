@@ -8,12 +8,13 @@ export const REQUEST_BYTES_MAX = 64 * MIB;
 /** Bytes of requests between socket and answer, over all doors. Beyond it doors stop reading; senders wait, then are refused with a hint. */
 export const DOOR_BYTES_MAX = 256 * MIB;
 
-/** Nested messages (AnyValue in arrays and kvlists, mostly). Real telemetry stays under 10; deeper bytes are refused as 400. */
-export const MESSAGE_DEPTH_MAX = 64;
-
-/** Regrouping: resources in one batch, and growth of its bytes. Beyond it the keys stay on the records, counted. */
-export const REGROUP_RESOURCES_MAX = 1000;
-export const REGROUP_BYTES_FACTOR_MAX = 2;
+// The bounds of the codecs stand in wire/, which imports nothing from here.
+export {
+  MESSAGE_DEPTH_MAX,
+  REGROUP_BYTES_FACTOR_MAX,
+  REGROUP_BYTES_FREE,
+  REGROUP_RESOURCES_MAX,
+} from "../wire/limits.ts";
 
 /** Senders without a deadline of their own are answered within this time. */
 export const DOOR_WAIT_MS_DEFAULT = 5_000;

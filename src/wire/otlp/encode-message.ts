@@ -1,0 +1,139 @@
+import { FieldWalker } from "../protobuf/walker.ts";
+import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
+import { ProtobufWriter } from "../protobuf/writer.ts";
+import type { AttributeEdits, MessageEdits, Slice } from "./views/edits.ts";
+
+// A run of untouched bytes is referenced instead of copied where the copy would cost more than one more slice at the
+// socket, and only if it is a good part of what it keeps alive: an output never pins more than four times its size.
+const REFERENCE_BYTES_MIN = 16 * 1024;
+const REFERENCE_PART_MIN = 1 / 4;
+
+/**
+ * Writes messages of one batch with their edits. What is untouched is kept as a range of the original bytes, and
+ * neighbouring ranges join, so that a thousand untouched records are one copy.
+ */
+export class MessageEncoder {
+  readonly #bytes: Uint8Array;
+  readonly #out: ProtobufWriter;
+  readonly #referenceMin: number;
+  #runStart = 0;
+  #runEnd = 0;
+
+  constructor(bytes: Uint8Array, capacity: number) {
+    this.#bytes = bytes;
+    this.#out = new ProtobufWriter(capacity);
+    this.#referenceMin = Math.max(REFERENCE_BYTES_MIN, bytes.length * REFERENCE_PART_MIN);
+  }
+
+  /** Original bytes, as they are. */
+  keep(start: number, end: number): void {
+    if (start === this.#runEnd) {
+      this.#runEnd = end;
+      return;
+    }
+    this.#flush();
+    this.#runStart = start;
+    this.#runEnd = end;
+  }
+
+  /** Bytes from elsewhere, without a length. */
+  put(bytes: Uint8Array): void {
+    this.#flush();
+    this.#out.copy(bytes);
+  }
+
+  begin(number: number, sizeGuess: number): number {
+    this.#flush();
+    return this.#out.begin(number, sizeGuess);
+  }
+
+  end(mark: number): void {
+    this.#flush();
+    this.#out.end(mark);
+  }
+
+  finish(): { readonly slices: readonly Uint8Array[]; readonly size: number } {
+    this.#flush();
+    return { slices: this.#out.finish(), size: this.#out.size };
+  }
+
+  toBytes(): Uint8Array {
+    this.#flush();
+    return this.#out.toBytes();
+  }
+
+  #flush(): void {
+    const size = this.#runEnd - this.#runStart;
+    if (size >= this.#referenceMin) this.#out.reference(this.#bytes, this.#runStart, this.#runEnd);
+    else if (size > 0) this.#out.copy(this.#bytes, this.#runStart, this.#runEnd);
+    this.#runStart = this.#runEnd = -1;
+  }
+
+  /** A message field with its edits. */
+  messageField(number: number, start: number, end: number, edits: MessageEdits): void {
+    const mark = this.begin(number, end - start + 16);
+    this.message(start, end, edits);
+    this.end(mark);
+  }
+
+  /** The content of a message with its edits. */
+  message(start: number, end: number, edits: MessageEdits): void {
+    if (onlyAppends(edits)) {
+      this.keep(start, end);
+      this.additions(edits, 0);
+    } else {
+      this.additions(edits, this.fields(start, end, edits));
+    }
+  }
+
+  /** The original fields, with edits in place of what they replace. Returns the set of edited singular messages met. */
+  fields(start: number, end: number, edits: MessageEdits): number {
+    const walker = new FieldWalker(this.#bytes, start, end);
+    let met = 0;
+    while (walker.next()) {
+      const { number, fieldStart, valueStart, valueEnd } = walker;
+      if (edits.scalars?.has(number) === true) continue;
+      const child = edits.messages?.get(number) ?? edits.items?.get(valueStart);
+      const attribute = edits.attributes?.get(number)?.byFieldStart.get(fieldStart);
+      if (child !== undefined && walker.wireType === LENGTH_DELIMITED) {
+        if (number < 32) met |= 1 << number;
+        if (!child.isDropped) this.messageField(number, valueStart, valueEnd, child);
+      } else if (attribute === undefined) {
+        this.keep(fieldStart, valueEnd);
+      } else if (attribute.pair !== undefined && attribute.firstFieldStart === fieldStart) {
+        this.#pair(number, attribute.pair);
+      }
+    }
+    return met;
+  }
+
+  /** What edits add at the end of a message: written scalars, messages that were absent, new attributes. */
+  additions(edits: MessageEdits, met: number): void {
+    for (const field of edits.scalars?.values() ?? []) this.put(field);
+    for (const [number, child] of edits.messages ?? []) {
+      if ((met & (1 << number)) === 0) this.messageField(number, 0, 0, child);
+    }
+    for (const [number, attributes] of edits.attributes ?? []) {
+      for (const { firstFieldStart, pair } of attributes.byKey.values()) {
+        if (firstFieldStart < 0 && pair !== undefined) this.#pair(number, pair);
+      }
+    }
+  }
+
+  #pair(number: number, pair: Slice): void {
+    this.#flush();
+    this.#out.tag(number, LENGTH_DELIMITED);
+    this.#out.bytes(pair.bytes, pair.start, pair.end);
+  }
+}
+
+/** True where no original field changes: then the message is its bytes and what comes after them. */
+function onlyAppends(edits: MessageEdits): boolean {
+  if (edits.scalars !== undefined || edits.messages !== undefined || edits.items !== undefined) return false;
+  for (const attributes of edits.attributes?.values() ?? []) if (!isAppendOnly(attributes)) return false;
+  return true;
+}
+
+function isAppendOnly(attributes: AttributeEdits): boolean {
+  return attributes.byFieldStart.size === 0;
+}

@@ -1,0 +1,36 @@
+import { FieldWalker } from "../protobuf/walker.ts";
+import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
+import { ProtobufWriter } from "../protobuf/writer.ts";
+import { readText } from "../text.ts";
+import { KeyValueReader } from "./any-value.ts";
+import { RESOURCE_ATTRIBUTES } from "./canonical.ts";
+import type { Slice } from "./views/edits.ts";
+import type { ResourcePatch } from "./views/regroup-plan.ts";
+
+/** The content of a Resource with a patch: equal to setting and deleting the same keys through its view. */
+export function patchResource(resource: Uint8Array, patch: ResourcePatch): Uint8Array {
+  const out = new ProtobufWriter(resource.length + 128);
+  const walker = new FieldWalker(resource, 0, resource.length);
+  const pair = new KeyValueReader();
+  const done = new Set<string>();
+  while (walker.next()) {
+    if (walker.number === RESOURCE_ATTRIBUTES) {
+      pair.read(resource, walker.valueStart, walker.valueEnd);
+      const key = readText(resource, pair.keyStart, pair.keyEnd);
+      if (patch.has(key)) {
+        if (!done.has(key)) writePair(out, patch.get(key));
+        done.add(key);
+        continue;
+      }
+    }
+    out.copy(resource, walker.fieldStart, walker.valueEnd);
+  }
+  for (const [key, slice] of patch) if (!done.has(key)) writePair(out, slice);
+  return out.toBytes();
+}
+
+function writePair(out: ProtobufWriter, pair: Slice | undefined): void {
+  if (pair === undefined) return;
+  out.tag(RESOURCE_ATTRIBUTES, LENGTH_DELIMITED);
+  out.bytes(pair.bytes, pair.start, pair.end);
+}

@@ -1,0 +1,230 @@
+/**
+ * Encoding a batch in which records moved to another resource.
+ *
+ * Every record goes, in order, to the group whose resource and scope equal its own: the resource with its edits and the
+ * record's patch, the schema URLs, and all other fields of the headers. Groups stand in the order in which their first
+ * record was met, and start with the header of that first record; a group without records is not made, except where it
+ * came without any.
+ */
+import {
+  CONTENT_END,
+  CONTENT_START,
+  FIELD_START,
+  firstRecord,
+  firstScope,
+  GROUP_CHILD_FIELD,
+  GROUP_COLUMNS,
+  GROUP_HEADER_FIELD,
+  HEADER_END,
+  HEADER_START,
+  RECORD_COLUMNS,
+  REQUEST_GROUP_FIELD,
+} from "./batch-index.ts";
+import { canonicalHeader, RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES } from "./canonical.ts";
+import { writeGap, writeRecord } from "./encode-parts.ts";
+import { MessageEncoder } from "./encode-message.ts";
+import { patchResource } from "./patch-resource.ts";
+import { ProtobufWriter } from "../protobuf/writer.ts";
+import type { EncodedPayload } from "./types.ts";
+import type { BatchState } from "./views/batch-state.ts";
+import { createMessageEdits, type MessageEdits } from "./views/edits.ts";
+import type { RegroupPlan } from "./views/regroup-plan.ts";
+
+interface OutputScope {
+  readonly header: Uint8Array;
+  readonly records: number[];
+}
+
+interface OutputGroup {
+  readonly header: Uint8Array;
+  readonly scopes: OutputScope[];
+  readonly scopeByKey: Map<string, OutputScope>;
+}
+
+export function encodeRegrouped(state: BatchState, plan: RegroupPlan, capacity: number): EncodedPayload {
+  const groups = new Regrouping(state, plan).run();
+  const encoder = new MessageEncoder(state.bytes, capacity);
+  writeRequestGaps(state, encoder);
+  for (const group of groups) {
+    const mark = encoder.begin(REQUEST_GROUP_FIELD, sizeOfGroup(state, group));
+    encoder.put(group.header);
+    for (const scope of group.scopes) writeScope(state, encoder, scope);
+    encoder.end(mark);
+  }
+  return { ...encoder.finish(), itemCount: state.itemCount };
+}
+
+/** Unknown fields of the request itself. */
+function writeRequestGaps(state: BatchState, encoder: MessageEncoder): void {
+  const { resources, resourceCount } = state.index;
+  let position = 0;
+  for (let resource = 0; resource < resourceCount; resource++) {
+    encoder.keep(position, resources[resource * GROUP_COLUMNS + FIELD_START]!);
+    position = resources[resource * GROUP_COLUMNS + CONTENT_END]!;
+  }
+  encoder.keep(position, state.bytes.length);
+}
+
+function writeScope(state: BatchState, encoder: MessageEncoder, scope: OutputScope): void {
+  const mark = encoder.begin(GROUP_CHILD_FIELD, sizeOfScope(state, scope));
+  encoder.put(scope.header);
+  for (const record of scope.records) writeRecord(state, encoder, record);
+  encoder.end(mark);
+}
+
+function sizeOfScope(state: BatchState, { header, records }: OutputScope): number {
+  let size = header.length;
+  for (const record of records) {
+    const row = record * RECORD_COLUMNS;
+    size += state.index.records[row + CONTENT_END]! - state.index.records[row + FIELD_START]!;
+  }
+  return size;
+}
+
+function sizeOfGroup(state: BatchState, group: OutputGroup): number {
+  let size = group.header.length;
+  for (const scope of group.scopes) size += sizeOfScope(state, scope) + 4;
+  return size;
+}
+
+class Regrouping {
+  readonly #state: BatchState;
+  readonly #plan: RegroupPlan;
+  readonly #groups: OutputGroup[] = [];
+  readonly #groupByKey = new Map<string, OutputGroup>();
+  /** By resource and target, and by scope: what was worked out already. */
+  readonly #groupBySource = new Map<string, OutputGroup>();
+  readonly #scopeHeaders = new Map<number, { readonly header: Uint8Array; readonly key: string }>();
+
+  constructor(state: BatchState, plan: RegroupPlan) {
+    this.#state = state;
+    this.#plan = plan;
+  }
+
+  run(): readonly OutputGroup[] {
+    const { resourceCount } = this.#state.index;
+    for (let resource = 0; resource < resourceCount; resource++) {
+      if (!this.#state.isResourceDropped(resource)) this.#resource(resource);
+    }
+    return this.#groups;
+  }
+
+  #resource(resource: number): void {
+    const { index } = this.#state;
+    const end = firstScope(index, resource + 1);
+    const first = firstScope(index, resource);
+    if (first === end) this.#openGroup(resource, undefined);
+    for (let scope = first; scope < end; scope++) if (!this.#state.isScopeDropped(scope)) this.#scope(resource, scope);
+  }
+
+  /** Neighbours mostly go to the same place, so the last place is tried first. */
+  #scope(resource: number, scope: number): void {
+    const { index } = this.#state;
+    const end = firstRecord(index, scope + 1);
+    const first = firstRecord(index, scope);
+    if (first === end) this.#openScope(this.#openGroup(resource, undefined), scope);
+    let lastTarget: number | undefined;
+    let place: OutputScope | undefined;
+    for (let record = first; record < end; record++) {
+      if (this.#state.isRecordDropped(record)) continue;
+      const target = this.#plan.targetOf(record);
+      if (place === undefined || target !== lastTarget) {
+        place = this.#openScope(this.#openGroup(resource, target), scope);
+        lastTarget = target;
+      }
+      place.records.push(record);
+    }
+  }
+
+  #openGroup(resource: number, target: number | undefined): OutputGroup {
+    const source = `${resource},${target ?? ""}`;
+    const known = this.#groupBySource.get(source);
+    if (known !== undefined) return known;
+    const header = this.#resourceHeader(resource, target);
+    const key = canonicalHeader(header, RESOURCE_ATTRIBUTES);
+    let group = this.#groupByKey.get(key);
+    if (group === undefined) {
+      group = { header, scopes: [], scopeByKey: new Map() };
+      this.#groups.push(group);
+      this.#groupByKey.set(key, group);
+    }
+    this.#groupBySource.set(source, group);
+    return group;
+  }
+
+  #openScope(group: OutputGroup, scope: number): OutputScope {
+    const { header, key } = this.#scopeHeader(scope);
+    let place = group.scopeByKey.get(key);
+    if (place === undefined) {
+      place = { header, records: [] };
+      group.scopes.push(place);
+      group.scopeByKey.set(key, place);
+    }
+    return place;
+  }
+
+  #resourceHeader(resource: number, target: number | undefined): Uint8Array {
+    const { bytes, index, resourceEdits } = this.#state;
+    const edits = resourceEdits.get(resource);
+    const row = resource * GROUP_COLUMNS;
+    const start = index.resources[row + CONTENT_START]!;
+    const end = index.resources[row + CONTENT_END]!;
+    const patched = target === undefined ? edits : this.#patchedEdits(resource, target);
+    const encoder = new MessageEncoder(bytes, 512);
+    const children = { rows: index.scopes, columns: GROUP_COLUMNS };
+    writeHeader(encoder, start, end, children, firstScope(index, resource), firstScope(index, resource + 1), patched);
+    return encoder.toBytes();
+  }
+
+  /** The edits of the resource group, with the patched Resource in the place of the one it has. */
+  #patchedEdits(resource: number, target: number): MessageEdits {
+    const { bytes, index, resourceEdits } = this.#state;
+    const row = resource * GROUP_COLUMNS;
+    const edits = resourceEdits.get(resource) ?? createMessageEdits();
+    const own = new MessageEncoder(bytes, 512);
+    const ownEdits = edits.messages?.get(GROUP_HEADER_FIELD) ?? createMessageEdits();
+    own.message(index.resources[row + HEADER_START]!, index.resources[row + HEADER_END]!, ownEdits);
+    const field = new ProtobufWriter(512);
+    field.bytesField(GROUP_HEADER_FIELD, patchResource(own.toBytes(), this.#plan.patchOf(target)));
+    const scalars = new Map(edits.scalars).set(GROUP_HEADER_FIELD, field.toBytes());
+    return { ...edits, scalars, messages: undefined };
+  }
+
+  #scopeHeader(scope: number): { readonly header: Uint8Array; readonly key: string } {
+    const known = this.#scopeHeaders.get(scope);
+    if (known !== undefined) return known;
+    const { bytes, index, scopeEdits } = this.#state;
+    const row = scope * GROUP_COLUMNS;
+    const start = index.scopes[row + CONTENT_START]!;
+    const end = index.scopes[row + CONTENT_END]!;
+    const encoder = new MessageEncoder(bytes, 256);
+    const children = { rows: index.records, columns: RECORD_COLUMNS };
+    const edits = scopeEdits.get(scope);
+    writeHeader(encoder, start, end, children, firstRecord(index, scope), firstRecord(index, scope + 1), edits);
+    const header = encoder.toBytes();
+    const made = { header, key: canonicalHeader(header, SCOPE_ATTRIBUTES) };
+    this.#scopeHeaders.set(scope, made);
+    return made;
+  }
+}
+
+/** The fields of a group without its children. */
+function writeHeader(
+  encoder: MessageEncoder,
+  start: number,
+  end: number,
+  children: { readonly rows: Int32Array; readonly columns: number },
+  first: number,
+  last: number,
+  edits: MessageEdits | undefined,
+): void {
+  let position = start;
+  let met = 0;
+  for (let child = first; child < last; child++) {
+    const row = child * children.columns;
+    met |= writeGap(encoder, position, children.rows[row + FIELD_START]!, edits);
+    position = children.rows[row + CONTENT_END]!;
+  }
+  met |= writeGap(encoder, position, end, edits);
+  if (edits !== undefined) encoder.additions(edits, met);
+}

@@ -1,0 +1,278 @@
+/**
+ * The one look that every request gets at the door: a bounded structural pass over all known messages, to full depth.
+ *
+ * After it, everything behind may walk the bytes without checking again: lengths stay inside their message, wire types
+ * fit the fields, varints end, nesting is bounded, there are no groups. Unknown fields are kept and not looked into.
+ * Text is not checked: invalid UTF-8 is passed on, as the Collector does.
+ */
+import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, wireTypeName } from "../protobuf/wire-type.ts";
+import { MESSAGE_DEPTH_MAX } from "../limits.ts";
+import { GROUP_COLUMNS, RECORD_COLUMNS, type BatchIndex } from "./batch-index.ts";
+import { explainScanFailure } from "./scan-failure.ts";
+import {
+  FIELD_TABLE,
+  FIELDS_PER_MESSAGE,
+  KNOWN,
+  MESSAGE,
+  MESSAGE_SHIFT,
+  messageId,
+  ONCE_BITS,
+  ONCE_SHIFT,
+  PACKABLE,
+  ROLE_BITS,
+  ROLE_DATA_POINT,
+  ROLE_RECORD,
+  ROLE_RESOURCE,
+  ROLE_RESOURCE_GROUP,
+  ROLE_SCOPE,
+  ROLE_SCOPE_GROUP,
+  ROLE_SHIFT,
+  WIRE_TYPE_BITS,
+} from "./message-table.ts";
+import { REQUEST_MESSAGES } from "./schema.ts";
+import type { OtlpSignal } from "./types.ts";
+
+export interface ScanLimits {
+  readonly depthMax: number;
+}
+
+export interface ScanResult {
+  readonly index: BatchIndex;
+  /**
+   * A singular message field occurs twice somewhere, so two places hold parts of one value. The views do not look for
+   * that: send the bytes through mergeDuplicates() and scan its result.
+   */
+  readonly hasDuplicates: boolean;
+}
+
+const DEFAULT_LIMITS: ScanLimits = { depthMax: MESSAGE_DEPTH_MAX };
+
+/** Throws DecodeError with path and offset where the bytes are not a request of this signal. */
+export function scanRequest(signal: OtlpSignal, bytes: Uint8Array, limits: ScanLimits = DEFAULT_LIMITS): ScanResult {
+  const scanner = new Scanner(bytes, limits.depthMax);
+  try {
+    return scanner.scan(messageId(REQUEST_MESSAGES[signal]));
+  } catch (thrown) {
+    if (thrown instanceof ScanFailure) throw explainScanFailure(signal, bytes, thrown.offset, thrown.message);
+    throw thrown;
+  }
+}
+
+/** Thrown inside the scan only; a second walk over the sound bytes before `offset` turns it into a DecodeError with a path. */
+class ScanFailure extends Error {
+  readonly offset: number;
+  constructor(problem: string, offset: number) {
+    super(problem);
+    this.offset = offset;
+  }
+}
+
+// Filled by every scan and copied out at its end: scans are synchronous, so one set serves all. They grow to the largest
+// request seen and keep that size up to SCRATCH_SIZE_KEPT integers.
+const SCRATCH_SIZE_KEPT = 1 << 18;
+let scratchRecords = new Int32Array(1 << 12);
+
+class Scanner {
+  readonly #bytes: Uint8Array;
+  readonly #depthMax: number;
+  readonly #resources: number[] = [];
+  readonly #scopes: number[] = [];
+  #recordsSize = 0;
+  #dataPointCount = 0;
+  #hasDuplicates = false;
+  /** Second result of the readers that also move. */
+  #value = 0;
+
+  constructor(bytes: Uint8Array, depthMax: number) {
+    this.#bytes = bytes;
+    this.#depthMax = depthMax;
+  }
+
+  scan(request: number): ScanResult {
+    this.#message(request, 0, this.#bytes.length, 1);
+    const resourceCount = this.#resources.length / GROUP_COLUMNS;
+    const scopeCount = this.#scopes.length / GROUP_COLUMNS;
+    const recordCount = this.#recordsSize / RECORD_COLUMNS;
+    this.#resources.push(0, 0, 0, scopeCount, 0, 0, 0);
+    this.#scopes.push(0, 0, 0, recordCount, 0, 0, 0);
+    const isMetrics = request === messageId("ExportMetricsServiceRequest");
+    const index: BatchIndex = {
+      resourceCount,
+      scopeCount,
+      recordCount,
+      itemCount: isMetrics ? this.#dataPointCount : recordCount,
+      resources: Int32Array.from(this.#resources),
+      scopes: Int32Array.from(this.#scopes),
+      records: scratchRecords.slice(0, this.#recordsSize),
+    };
+    if (scratchRecords.length > SCRATCH_SIZE_KEPT) scratchRecords = new Int32Array(SCRATCH_SIZE_KEPT);
+    return { index, hasDuplicates: this.#hasDuplicates };
+  }
+
+  /** One message's content. Recursion is bounded by depthMax; a call costs less than a stack of our own. */
+  #message(type: number, start: number, end: number, depth: number): void {
+    const bytes = this.#bytes;
+    const table = type * FIELDS_PER_MESSAGE;
+    let seen = 0;
+    let position = start;
+    while (position < end) {
+      const fieldStart = position;
+      let tag = bytes[position++]!;
+      if (tag >= 0x80) {
+        position = this.#longTag(fieldStart, end);
+        tag = this.#value;
+      }
+      const number = tag >>> 3;
+      const entry = number < FIELDS_PER_MESSAGE ? FIELD_TABLE[table + number]! : 0;
+      if ((tag & 7) !== LENGTH_DELIMITED) {
+        position = this.#scalar(entry, tag, fieldStart, position, end);
+        continue;
+      }
+      if (position >= end) throw new ScanFailure("the length is missing", fieldStart);
+      let length = bytes[position++]!;
+      if (length >= 0x80) {
+        position = this.#longVarint(fieldStart, position - 1, end);
+        length = this.#value;
+      }
+      if (length > end - position) throw this.#pastTheEnd(length, fieldStart, position, end);
+      const valueEnd = position + length;
+      if ((entry & MESSAGE) !== 0) {
+        if (depth >= this.#depthMax) throw new ScanFailure(`nested deeper than ${this.#depthMax} messages`, fieldStart);
+        seen |= this.#enter(entry, seen, fieldStart, position, valueEnd);
+        this.#message(entry >>> MESSAGE_SHIFT, position, valueEnd, depth + 1);
+      } else if ((entry & WIRE_TYPE_BITS) !== LENGTH_DELIMITED) {
+        this.#notMessage(entry, number, fieldStart, position, valueEnd);
+      }
+      position = valueEnd;
+    }
+  }
+
+  /** Notes what the index wants of a message field. Returns its bit in the set of singular messages seen. */
+  #enter(entry: number, seen: number, fieldStart: number, start: number, end: number): number {
+    const once = (entry >>> ONCE_SHIFT) & ONCE_BITS;
+    if (once !== 0 && (seen & (1 << once)) !== 0) this.#hasDuplicates = true;
+    const role = (entry >>> ROLE_SHIFT) & ROLE_BITS;
+    if (role !== 0) this.#note(role, fieldStart, start, end);
+    return once === 0 ? 0 : 1 << once;
+  }
+
+  #note(role: number, fieldStart: number, start: number, end: number): void {
+    switch (role) {
+      case ROLE_RECORD:
+        return this.#noteRecord(fieldStart, start, end);
+      case ROLE_DATA_POINT:
+        this.#dataPointCount++;
+        return;
+      case ROLE_RESOURCE_GROUP:
+        this.#resources.push(fieldStart, start, end, this.#scopes.length / GROUP_COLUMNS, 0, 0, 0);
+        return;
+      case ROLE_SCOPE_GROUP: {
+        const parent = this.#resources.length / GROUP_COLUMNS - 1;
+        this.#scopes.push(fieldStart, start, end, this.#recordsSize / RECORD_COLUMNS, 0, 0, parent);
+        return;
+      }
+      case ROLE_RESOURCE:
+        return noteHeader(this.#resources, start, end);
+      case ROLE_SCOPE:
+        return noteHeader(this.#scopes, start, end);
+      default:
+    }
+  }
+
+  #noteRecord(fieldStart: number, start: number, end: number): void {
+    const size = this.#recordsSize;
+    if (size + RECORD_COLUMNS > scratchRecords.length) {
+      const larger = new Int32Array(scratchRecords.length * 2);
+      larger.set(scratchRecords);
+      scratchRecords = larger;
+    }
+    scratchRecords[size] = fieldStart;
+    scratchRecords[size + 1] = start;
+    scratchRecords[size + 2] = end;
+    this.#recordsSize = size + RECORD_COLUMNS;
+  }
+
+  /** A value that is not length-delimited. Returns the offset behind it. */
+  #scalar(entry: number, tag: number, fieldStart: number, position: number, end: number): number {
+    const wireType = tag & 7;
+    if (tag >>> 3 === 0) throw new ScanFailure("field number 0 is not allowed", fieldStart);
+    if ((entry & KNOWN) !== 0 && (entry & WIRE_TYPE_BITS) !== wireType)
+      throw wrongWireType(entry, wireType, fieldStart);
+    switch (wireType) {
+      case VARINT:
+        return this.#varint(fieldStart, position, end);
+      case FIXED64:
+        if (end - position < 8) throw this.#pastTheEnd(8, fieldStart, position, end);
+        return position + 8;
+      case FIXED32:
+        if (end - position < 4) throw this.#pastTheEnd(4, fieldStart, position, end);
+        return position + 4;
+      default:
+        throw new ScanFailure(`${wireTypeName(wireType)} is not allowed`, fieldStart);
+    }
+  }
+
+  /** A length-delimited field that is no message: text and bytes never come here. */
+  #notMessage(entry: number, number: number, fieldStart: number, start: number, end: number): void {
+    if (number === 0) throw new ScanFailure("field number 0 is not allowed", fieldStart);
+    if ((entry & KNOWN) === 0) return;
+    if ((entry & PACKABLE) === 0) throw wrongWireType(entry, LENGTH_DELIMITED, fieldStart);
+    const wireType = entry & WIRE_TYPE_BITS;
+    if (wireType === VARINT) {
+      for (let position = start; position < end;) position = this.#varint(fieldStart, position, end);
+      return;
+    }
+    const size = wireType === FIXED64 ? 8 : 4;
+    if ((end - start) % size !== 0) {
+      throw new ScanFailure(`${end - start} packed bytes are no multiple of ${size}`, fieldStart);
+    }
+  }
+
+  #varint(fieldStart: number, position: number, end: number): number {
+    const bytes = this.#bytes;
+    if (position < end && bytes[position]! < 0x80) return position + 1;
+    return this.#longVarint(fieldStart, position, end);
+  }
+
+  /** Leaves the value in #value: exact below 2^53, and above it at least too large for any length or tag. */
+  #longVarint(fieldStart: number, position: number, end: number): number {
+    const bytes = this.#bytes;
+    let value = 0;
+    let scale = 1;
+    const limit = Math.min(end, position + 10);
+    for (let at = position; at < limit; at++) {
+      const byte = bytes[at]!;
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
+      if (byte >= 0x80) continue;
+      if (at === position + 9 && byte > 1) break;
+      this.#value = value;
+      return at + 1;
+    }
+    if (limit < position + 10) throw new ScanFailure("the varint is cut off", fieldStart);
+    throw new ScanFailure("the varint is longer than 64 bits", fieldStart);
+  }
+
+  #longTag(fieldStart: number, end: number): number {
+    const position = this.#longVarint(fieldStart, fieldStart, end);
+    if (this.#value > 0xffffffff) throw new ScanFailure("the field number is larger than 2^29 - 1", fieldStart);
+    return position;
+  }
+
+  #pastTheEnd(length: number, fieldStart: number, position: number, end: number): ScanFailure {
+    return new ScanFailure(
+      `length ${length} runs past the end (offset ${fieldStart}, ${end - position} bytes left)`,
+      fieldStart,
+    );
+  }
+}
+
+function noteHeader(groups: number[], start: number, end: number): void {
+  groups[groups.length - GROUP_COLUMNS + 4] = start;
+  groups[groups.length - GROUP_COLUMNS + 5] = end;
+}
+
+function wrongWireType(entry: number, found: number, fieldStart: number): ScanFailure {
+  const expected = wireTypeName(entry & WIRE_TYPE_BITS);
+  return new ScanFailure(`found ${wireTypeName(found)}, expected ${expected}`, fieldStart);
+}

@@ -1,0 +1,320 @@
+import { ProtobufWriter } from "../../protobuf/writer.ts";
+import { LENGTH_DELIMITED } from "../../protobuf/wire-type.ts";
+import { FieldWalker } from "../../protobuf/walker.ts";
+import { readText } from "../../text.ts";
+import {
+  KEY_FIELD,
+  KeyValueReader,
+  readAnyValue,
+  readAnyValueKind,
+  readStringValue,
+  VALUE_FIELD,
+  writeKeyValue,
+} from "../any-value.ts";
+import type { AnyValueKind, AttributeInput, Attributes, AttributeValue } from "../types.ts";
+import { createAttributeEdits, type AttributeEdit, type AttributeEdits, type Slice } from "./edits.ts";
+import { keyPattern, matchesKey, type KeyPattern } from "./key-pattern.ts";
+import type { MessageView } from "./message-view.ts";
+
+/**
+ * After this many walks over one list it is indexed by key, once: each further read or edit then costs a look-up, so that
+ * touching every one of a million keys is not quadratic. Bets that processors ask one record for fewer keys than this.
+ */
+const WALKS_MAX = 24;
+
+/** A list of KeyValue in one message, such as field 6 of a LogRecord. */
+export class AttributesView implements Attributes {
+  readonly #owner: MessageView;
+  readonly #number: number;
+  #walkCount = 0;
+  /** Field offsets of each key; built after WALKS_MAX walks. */
+  #occurrences: Map<string, number | number[]> | undefined;
+
+  constructor(owner: MessageView, number: number) {
+    this.#owner = owner;
+    this.#number = number;
+  }
+
+  get(key: string): AttributeValue | undefined {
+    const slice = this.#find(keyPattern(key));
+    return slice === undefined ? undefined : readAnyValue(slice.bytes, slice.start, slice.end);
+  }
+
+  getString(key: string): string | undefined {
+    const slice = this.#find(keyPattern(key));
+    return slice === undefined ? undefined : readStringValue(slice.bytes, slice.start, slice.end);
+  }
+
+  kindOf(key: string): AnyValueKind | undefined {
+    const slice = this.#find(keyPattern(key));
+    return slice === undefined ? undefined : readAnyValueKind(slice.bytes, slice.start, slice.end);
+  }
+
+  has(key: string): boolean {
+    return this.#find(keyPattern(key)) !== undefined;
+  }
+
+  getMany(keys: readonly string[]): (AttributeValue | undefined)[] {
+    const edits = this.#peek();
+    const patterns = keys.map((key) => keyPattern(key));
+    const result: (AttributeValue | undefined)[] = Array.from({ length: keys.length }, () => undefined);
+    const open: number[] = [];
+    patterns.forEach((pattern, index) => {
+      const edit = edits?.byKey.get(pattern.text);
+      if (edit === undefined) open.push(index);
+      else if (edit.pair !== undefined) result[index] = readPair(edit.pair);
+    });
+    this.#findOpen(patterns, open, result);
+    return result;
+  }
+
+  /** Fills `result` at the indices in `open` from the bytes, in one walk that ends when all are found. */
+  #findOpen(patterns: readonly KeyPattern[], open: number[], result: (AttributeValue | undefined)[]): void {
+    const walker = this.#owner.walk();
+    const pair = new KeyValueReader();
+    const { bytes } = walker;
+    while (open.length > 0 && walker.next()) {
+      if (walker.number !== this.#number) continue;
+      pair.read(bytes, walker.valueStart, walker.valueEnd);
+      for (let at = open.length - 1; at >= 0; at--) {
+        const index = open[at]!;
+        if (!matchesKey(patterns[index]!, bytes, pair.keyStart, pair.keyEnd)) continue;
+        result[index] = readAnyValue(bytes, pair.valueStart, pair.valueEnd);
+        open.splice(at, 1);
+      }
+    }
+  }
+
+  *keys(): Iterable<string> {
+    for (const { key } of this.#entries()) yield key;
+  }
+
+  /** Every attribute in order, doubled keys included; an edited one stands where its key stood first, new ones at the end. */
+  *[Symbol.iterator](): Iterator<readonly [string, AttributeValue]> {
+    for (const { key, slice } of this.#entries()) yield [key, readAnyValue(slice.bytes, slice.start, slice.end)];
+  }
+
+  get size(): number {
+    let size = 0;
+    const walker = this.#owner.walk();
+    const edits = this.#peek();
+    while (walker.next()) {
+      if (walker.number === this.#number && edits?.byFieldStart.has(walker.fieldStart) !== true) size++;
+    }
+    for (const { pair } of edits?.byKey.values() ?? []) if (pair !== undefined) size++;
+    return size;
+  }
+
+  /** Tolerates edits while it runs: each step looks at the edits as they are then. */
+  *#entries(): Iterable<{ readonly key: string; readonly slice: Slice }> {
+    const walker = this.#owner.walk();
+    const pair = new KeyValueReader();
+    const { bytes } = walker;
+    while (walker.next()) {
+      if (walker.number !== this.#number) continue;
+      const edit = this.#peek()?.byFieldStart.get(walker.fieldStart);
+      if (edit === undefined) {
+        pair.read(bytes, walker.valueStart, walker.valueEnd);
+        yield entryOf(bytes, pair);
+      } else if (edit.pair !== undefined && edit.firstFieldStart === walker.fieldStart) {
+        yield { key: edit.key, slice: valueOf(edit.pair) };
+      }
+      this.#owner.state.assertLive();
+    }
+    // A copy: whoever writes a new attribute for each one it meets would otherwise never end.
+    const added = Array.from(this.#peek()?.byKey.values() ?? []);
+    for (const { key, firstFieldStart, pair: edited } of added) {
+      if (firstFieldStart < 0 && edited !== undefined) yield { key, slice: valueOf(edited) };
+    }
+  }
+
+  set(key: string, value: AttributeInput): void {
+    const pattern = keyPattern(key);
+    const pair = encodePair(pattern.text, value);
+    this.#edit(pattern).pair = pair;
+  }
+
+  insert(key: string, value: AttributeInput): boolean {
+    const pattern = keyPattern(key);
+    if (this.#find(pattern) !== undefined) return false;
+    const pair = encodePair(pattern.text, value);
+    // The walk just now found nothing, or a delete took it all: only the former still needs an entry.
+    const edit = this.#peek()?.byKey.get(pattern.text) ?? this.#addEdit(pattern.text, []);
+    this.#owner.openEdits();
+    edit.pair = pair;
+    return true;
+  }
+
+  update(key: string, value: AttributeInput): boolean {
+    if (!this.has(key)) return false;
+    this.set(key, value);
+    return true;
+  }
+
+  delete(key: string): boolean {
+    const pattern = keyPattern(key);
+    if (this.#find(pattern) === undefined) return false;
+    this.#edit(pattern).pair = undefined;
+    return true;
+  }
+
+  copy(from: string, to: string): boolean {
+    const slice = this.#find(keyPattern(from));
+    if (slice === undefined) return false;
+    const pattern = keyPattern(to);
+    const out = new ProtobufWriter(32 + slice.end - slice.start);
+    out.stringField(KEY_FIELD, pattern.text);
+    out.tag(VALUE_FIELD, LENGTH_DELIMITED);
+    out.bytes(slice.bytes, slice.start, slice.end);
+    const bytes = out.toBytes();
+    this.#edit(pattern).pair = { bytes, start: 0, end: bytes.length };
+    return true;
+  }
+
+  /** Takes over what was written elsewhere: the content of a KeyValue, or undefined to delete. */
+  put(key: string, pair: Slice | undefined): void {
+    this.#edit(keyPattern(key)).pair = pair;
+  }
+
+  #peek(): AttributeEdits | undefined {
+    this.#owner.state.assertLive();
+    return this.#owner.peekEdits()?.attributes?.get(this.#number);
+  }
+
+  /** The content of the AnyValue: as edited, or of the first occurrence. */
+  #find(pattern: KeyPattern): Slice | undefined {
+    const edit = this.#peek()?.byKey.get(pattern.text);
+    if (edit !== undefined) return edit.pair === undefined ? undefined : valueOf(edit.pair);
+    const index = this.#indexAfterManyWalks();
+    return index === undefined ? this.#findByWalk(pattern) : this.#valueAt(firstOf(index.get(pattern.text)));
+  }
+
+  #findByWalk(pattern: KeyPattern): Slice | undefined {
+    const walker = this.#owner.walk();
+    const pair = new KeyValueReader();
+    const { bytes } = walker;
+    while (walker.next()) {
+      if (walker.number !== this.#number) continue;
+      pair.read(bytes, walker.valueStart, walker.valueEnd);
+      if (matchesKey(pattern, bytes, pair.keyStart, pair.keyEnd)) {
+        return { bytes, start: pair.valueStart, end: pair.valueEnd };
+      }
+    }
+    return undefined;
+  }
+
+  #valueAt(fieldStart: number | undefined): Slice | undefined {
+    if (fieldStart === undefined) return undefined;
+    const walker = new FieldWalker(this.#owner.state.bytes, fieldStart, this.#owner.end);
+    walker.next();
+    return valueOf({ bytes: walker.bytes, start: walker.valueStart, end: walker.valueEnd });
+  }
+
+  /** The edit of one key, made where there is none yet; the caller sets its pair. */
+  #edit(pattern: KeyPattern): AttributeEdit {
+    const known = this.#peek()?.byKey.get(pattern.text);
+    if (known === undefined) return this.#addEdit(pattern.text, this.#fieldStarts(pattern));
+    this.#owner.openEdits();
+    return known;
+  }
+
+  #addEdit(key: string, fieldStarts: readonly number[]): AttributeEdit {
+    const edits = this.#open();
+    const edit: AttributeEdit = { key, pair: undefined, firstFieldStart: fieldStarts[0] ?? -1 };
+    edits.byKey.set(key, edit);
+    for (const fieldStart of fieldStarts) edits.byFieldStart.set(fieldStart, edit);
+    return edit;
+  }
+
+  #open(): AttributeEdits {
+    const owner = this.#owner.openEdits();
+    owner.attributes ??= new Map();
+    let edits = owner.attributes.get(this.#number);
+    if (edits === undefined) owner.attributes.set(this.#number, (edits = createAttributeEdits()));
+    return edits;
+  }
+
+  #fieldStarts(pattern: KeyPattern): readonly number[] {
+    const index = this.#indexAfterManyWalks();
+    if (index !== undefined) return allOf(index.get(pattern.text));
+    const walker = this.#owner.walk();
+    const pair = new KeyValueReader();
+    const found: number[] = [];
+    while (walker.next()) {
+      if (walker.number !== this.#number) continue;
+      pair.read(walker.bytes, walker.valueStart, walker.valueEnd);
+      if (matchesKey(pattern, walker.bytes, pair.keyStart, pair.keyEnd)) found.push(walker.fieldStart);
+    }
+    return found;
+  }
+
+  #indexAfterManyWalks(): Map<string, number | number[]> | undefined {
+    if (this.#occurrences !== undefined || ++this.#walkCount <= WALKS_MAX) return this.#occurrences;
+    return (this.#occurrences = this.#indexKeys());
+  }
+
+  #indexKeys(): Map<string, number | number[]> {
+    const index = new Map<string, number | number[]>();
+    const walker = this.#owner.walk();
+    const pair = new KeyValueReader();
+    while (walker.next()) {
+      if (walker.number !== this.#number) continue;
+      pair.read(walker.bytes, walker.valueStart, walker.valueEnd);
+      const key = readText(walker.bytes, pair.keyStart, pair.keyEnd);
+      const known = index.get(key);
+      if (known === undefined) index.set(key, walker.fieldStart);
+      else if (typeof known === "number") index.set(key, [known, walker.fieldStart]);
+      else known.push(walker.fieldStart);
+    }
+    return index;
+  }
+}
+
+function firstOf(starts: number | number[] | undefined): number | undefined {
+  return typeof starts === "object" ? starts[0] : starts;
+}
+
+function allOf(starts: number | number[] | undefined): readonly number[] {
+  if (starts === undefined) return [];
+  return typeof starts === "object" ? starts : [starts];
+}
+
+function entryOf(bytes: Uint8Array, pair: KeyValueReader): { key: string; slice: Slice } {
+  const key = readText(bytes, pair.keyStart, pair.keyEnd);
+  return { key, slice: { bytes, start: pair.valueStart, end: pair.valueEnd } };
+}
+
+function valueOf(pair: Slice): Slice {
+  const reader = new KeyValueReader();
+  reader.read(pair.bytes, pair.start, pair.end);
+  return { bytes: pair.bytes, start: reader.valueStart, end: reader.valueEnd };
+}
+
+function readPair(pair: Slice): AttributeValue {
+  const value = valueOf(pair);
+  return readAnyValue(value.bytes, value.start, value.end);
+}
+
+// The same attribute is often written to thousands of records, so the last few string pairs are kept encoded. Values
+// come from data and may be large or secret: only short ones are kept, few, and the oldest make room.
+const PAIRS_MAX = 32;
+const PAIR_TEXT_MAX = 64;
+const pairs = new Map<string, { readonly value: string; readonly pair: Slice }>();
+
+/** The content of a KeyValue. Encoded at once, so that a later change of a map or array that was written changes nothing. */
+export function encodePair(key: string, value: AttributeInput): Slice {
+  if (typeof value !== "string" || value.length > PAIR_TEXT_MAX) return encodeNewPair(key, value);
+  const kept = pairs.get(key);
+  if (kept !== undefined && kept.value === value) return kept.pair;
+  const pair = encodeNewPair(key, value);
+  if (kept === undefined && pairs.size >= PAIRS_MAX) pairs.delete(pairs.keys().next().value ?? "");
+  pairs.set(key, { value, pair });
+  return pair;
+}
+
+function encodeNewPair(key: string, value: AttributeInput): Slice {
+  const out = new ProtobufWriter(64);
+  writeKeyValue(out, key, value);
+  const bytes = out.toBytes();
+  return { bytes, start: 0, end: bytes.length };
+}

@@ -1,0 +1,201 @@
+import { REGROUP_BYTES_FACTOR_MAX, REGROUP_BYTES_FREE, REGROUP_RESOURCES_MAX } from "../../limits.ts";
+import {
+  CONTENT_END,
+  CONTENT_START,
+  FIELD_START,
+  firstRecord,
+  firstScope,
+  GROUP_COLUMNS,
+  RECORD_COLUMNS,
+  type BatchIndex,
+} from "../batch-index.ts";
+import type { AttributeInput, ResourceEdit } from "../types.ts";
+import { encodePair } from "./attributes-view.ts";
+import type { BatchState } from "./batch-state.ts";
+import type { Slice } from "./edits.ts";
+
+/** By key: content of the KeyValue to set, or undefined to delete. */
+export type ResourcePatch = ReadonlyMap<string, Slice | undefined>;
+
+interface Target {
+  readonly resource: number;
+  readonly patch: ResourcePatch;
+  /** Records that go there now. */
+  recordCount: number;
+  /** Scopes whose headers were counted for it. */
+  readonly scopes: Set<number>;
+}
+
+const STAYS = 0;
+
+// Tags, lengths and a little more that one more resource and one more scope cost beside their headers.
+const GROUP_OVERHEAD_BYTES = 24;
+
+/**
+ * Which records move to which resource: a small number per record, since many records share few targets.
+ * What a target's resource looks like is worked out when the batch is encoded, from the resource as it stands then.
+ */
+export class RegroupPlan {
+  readonly #state: BatchState;
+  /** By record: STAYS, or 1 + the position of its target. */
+  readonly #moves: Int32Array;
+  readonly #targets: Target[] = [];
+  readonly #targetByKey = new Map<string, number>();
+  #liveTargetCount = 0;
+  /** Upper bound of what the targets' headers add. */
+  #addedBytes = 0;
+  readonly #addedBytesMax: number;
+  #lastEdit: DescribedEdit | undefined;
+
+  constructor(state: BatchState) {
+    const size = state.bytes.length;
+    this.#state = state;
+    this.#moves = new Int32Array(state.index.recordCount);
+    this.#addedBytesMax = Math.max(size * REGROUP_BYTES_FACTOR_MAX, REGROUP_BYTES_FREE) - size;
+  }
+
+  get hasMoves(): boolean {
+    return this.#liveTargetCount > 0;
+  }
+
+  /** undefined where the record stays. */
+  targetOf(record: number): number | undefined {
+    const move = this.#moves[record]!;
+    return move === STAYS ? undefined : move - 1;
+  }
+
+  patchOf(target: number): ResourcePatch {
+    return this.#targets[target]!.patch;
+  }
+
+  /** Moves records `first` to `end` of one scope, all or none. A record that was moved before moves on from there. */
+  move(group: { readonly position: number }, scope: number, first: number, end: number, edit: ResourceEdit): boolean {
+    this.#state.assertLive();
+    const described = this.#describe(edit);
+    if (described.patch.size === 0) return true;
+    const before = this.#moves.slice(first, end);
+    for (let record = first; record < end; record++) {
+      if (this.#state.isRecordDropped(record)) continue;
+      if (this.#moveOne(group.position, scope, record, described)) continue;
+      this.#undo(first, before);
+      this.#state.regroupRefused += end - first;
+      return false;
+    }
+    this.#state.touchScope(scope);
+    return true;
+  }
+
+  #moveOne(resource: number, scope: number, record: number, edit: DescribedEdit): boolean {
+    const position = this.#openTarget(resource, this.#moves[record]!, edit);
+    const target = this.#targets[position]!;
+    if (target.recordCount === 0 && this.#liveTargetCount >= REGROUP_RESOURCES_MAX) return false;
+    if (!target.scopes.has(scope)) {
+      const added = this.#costOf(target, scope);
+      if (this.#addedBytes + added > this.#addedBytesMax) return false;
+      this.#addedBytes += added;
+      target.scopes.add(scope);
+    }
+    this.#assign(record, position + 1);
+    return true;
+  }
+
+  #assign(record: number, move: number): void {
+    const old = this.#moves[record]!;
+    if (old === move) return;
+    if (old !== STAYS && --this.#targets[old - 1]!.recordCount === 0) this.#liveTargetCount--;
+    if (move !== STAYS && ++this.#targets[move - 1]!.recordCount === 1) this.#liveTargetCount++;
+    this.#moves[record] = move;
+  }
+
+  #undo(first: number, before: Int32Array): void {
+    before.forEach((move, index) => this.#assign(first + index, move));
+  }
+
+  /** Targets are found by where the record comes from and by the edit; whether two are equal is decided when encoding. */
+  #openTarget(resource: number, from: number, edit: DescribedEdit): number {
+    const key = `${resource},${from},${edit.text}`;
+    const known = this.#targetByKey.get(key);
+    if (known !== undefined) return known;
+    const patch = from === STAYS ? edit.patch : new Map([...this.#targets[from - 1]!.patch, ...edit.patch]);
+    const position = this.#targets.push({ resource, patch, recordCount: 0, scopes: new Set() }) - 1;
+    this.#targetByKey.set(key, position);
+    return position;
+  }
+
+  #costOf(target: Target, scope: number): number {
+    const { index } = this.#state;
+    let cost = GROUP_OVERHEAD_BYTES + scopeHeaderSize(index, scope);
+    if (target.scopes.size > 0) return cost;
+    cost += resourceHeaderSize(index, target.resource);
+    for (const pair of target.patch.values()) if (pair !== undefined) cost += pair.end - pair.start + 8;
+    return cost;
+  }
+
+  /** Calls come record after record with an equal edit, so the last one is kept and compared before anything is encoded. */
+  #describe(edit: ResourceEdit): DescribedEdit {
+    if (this.#lastEdit !== undefined && this.#lastEdit.equals(edit)) return this.#lastEdit;
+    return (this.#lastEdit = new DescribedEdit(edit));
+  }
+}
+
+/** A ResourceEdit, encoded, and as a text that is equal for equal edits. Where a key is deleted and set, it is set. */
+class DescribedEdit {
+  readonly patch: ResourcePatch;
+  readonly text: string;
+  readonly #set: readonly (readonly [string, AttributeInput])[];
+  readonly #delete: readonly string[];
+
+  constructor(edit: ResourceEdit) {
+    this.#set = Object.entries(edit.set ?? {});
+    this.#delete = [...(edit.delete ?? [])];
+    const patch = new Map<string, Slice | undefined>();
+    for (const key of this.#delete) patch.set(key.toWellFormed(), undefined);
+    for (const [key, value] of this.#set) patch.set(key.toWellFormed(), encodePair(key.toWellFormed(), value));
+    this.patch = patch;
+    this.text = [...patch]
+      .map(([key, pair]) => `${key.length}:${key}${textOf(pair)}`)
+      .toSorted()
+      .join("");
+  }
+
+  /** Compares by value where values are primitive; others are encoded anew, since they may have been changed since. */
+  equals(edit: ResourceEdit): boolean {
+    const keys = Object.keys(edit.set ?? {});
+    const deleted = edit.delete ?? [];
+    if (keys.length !== this.#set.length || deleted.length !== this.#delete.length) return false;
+    for (const [index, [key, value]] of this.#set.entries()) {
+      if (keys[index] !== key || typeof value === "object" || edit.set?.[key] !== value) return false;
+    }
+    return this.#delete.every((key, index) => deleted[index] === key);
+  }
+}
+
+function textOf(pair: Slice | undefined): string {
+  if (pair === undefined) return "-";
+  let text = "=";
+  for (let at = pair.start; at < pair.end; at++) text += String.fromCharCode(pair.bytes[at]!);
+  return `${text.length}${text}`;
+}
+
+/** What a resource group holds besides its scope groups. */
+function resourceHeaderSize(index: BatchIndex, resource: number): number {
+  const row = resource * GROUP_COLUMNS;
+  let size = index.resources[row + CONTENT_END]! - index.resources[row + CONTENT_START]!;
+  const end = firstScope(index, resource + 1);
+  for (let scope = firstScope(index, resource); scope < end; scope++) {
+    const child = scope * GROUP_COLUMNS;
+    size -= index.scopes[child + CONTENT_END]! - index.scopes[child + FIELD_START]!;
+  }
+  return size;
+}
+
+function scopeHeaderSize(index: BatchIndex, scope: number): number {
+  const row = scope * GROUP_COLUMNS;
+  let size = index.scopes[row + CONTENT_END]! - index.scopes[row + CONTENT_START]!;
+  const end = firstRecord(index, scope + 1);
+  for (let record = firstRecord(index, scope); record < end; record++) {
+    const child = record * RECORD_COLUMNS;
+    size -= index.records[child + CONTENT_END]! - index.records[child + FIELD_START]!;
+  }
+  return size;
+}
