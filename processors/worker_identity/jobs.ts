@@ -1,0 +1,103 @@
+import type { Attributes, LogRecordView, ResourceGroup, SpanView } from "signalbox/sdk";
+import { FieldReader, LOG_JOB_ID, SPELLINGS, type Field, type Reading, type Readings } from "./spellings.ts";
+
+/** A job belongs on the record: `job_id` on log records, `job.id` and `job.type` on spans. On metrics it has no place. */
+export type JobSignal = "logs" | "traces";
+
+const JOB_FIELDS = {
+  logs: ["jobId"],
+  traces: ["jobId", "jobType"],
+} as const satisfies Record<JobSignal, readonly Field[]>;
+
+const CANONICAL = {
+  logs: { jobId: LOG_JOB_ID, jobType: SPELLINGS.jobType[0] },
+  traces: { jobId: SPELLINGS.jobId[0], jobType: SPELLINGS.jobType[0] },
+} as const;
+
+/** The reader of a record's job, together with whatever else is read of it. */
+export function recordReader(signal: JobSignal, others: readonly Field[]): FieldReader {
+  return new FieldReader([...others, ...JOB_FIELDS[signal]], { jobId: CANONICAL[signal].jobId });
+}
+
+const JOB_READERS = { logs: recordReader("logs", []), traces: recordReader("traces", []) };
+
+/** Renames every spelling of the record's job to the canonical one, its value as it is. */
+export function canonicaliseJob(
+  attributes: Attributes,
+  readings: Readings,
+  signal: JobSignal,
+  mirrorKey: string | undefined,
+): void {
+  for (const field of JOB_FIELDS[signal]) {
+    const reading = readings[field];
+    if (reading === undefined || reading.keys.length === 0) continue;
+    rename(attributes, reading, CANONICAL[signal][field], field === "jobId" ? mirrorKey : undefined);
+  }
+}
+
+function rename(
+  attributes: Attributes,
+  { keys, others }: Reading,
+  canonical: string,
+  mirrorKey: string | undefined,
+): void {
+  if (!keys.includes(canonical)) attributes.copy(keys[0]!, canonical);
+  if (mirrorKey !== undefined && !keys.includes(mirrorKey) && !others.includes(mirrorKey)) {
+    attributes.copy(canonical, mirrorKey);
+  }
+  for (const key of keys) if (key !== canonical && key !== mirrorKey) attributes.delete(key);
+}
+
+/**
+ * A worker that does one job may say so on its resource or scope: the job goes to every record that names none.
+ * It leaves the place where it stood unless no record has taken it. Run before records are moved to other resources.
+ */
+export function handDownJobs(
+  group: ResourceGroup<LogRecordView | SpanView>,
+  fromResource: Readings,
+  signal: JobSignal,
+): void {
+  const takenFromResource = new Set<string>();
+  for (const scope of group.scopes()) {
+    const fromScope = JOB_READERS[signal].read(scope.scope.attributes) ?? {};
+    if (!hasJob(fromScope) && !hasJob(fromResource)) continue;
+    const takenFromScope = new Set<string>();
+    for (const record of scope.records()) {
+      const own = JOB_READERS[signal].read(record.attributes) ?? {};
+      const afterScope = inherit(record.attributes, own, fromScope, signal, takenFromScope);
+      inherit(record.attributes, afterScope, fromResource, signal, takenFromResource);
+    }
+    for (const key of takenFromScope) scope.scope.attributes.delete(key);
+  }
+  for (const key of takenFromResource) group.resource.attributes.delete(key);
+}
+
+function hasJob({ jobId, jobType }: Readings): boolean {
+  return jobId !== undefined || jobType !== undefined;
+}
+
+/** Returns what the record says now. `taken` gathers the keys above it that have become needless. */
+function inherit(
+  attributes: Attributes,
+  own: Readings,
+  above: Readings,
+  signal: JobSignal,
+  taken: Set<string>,
+): Readings {
+  let result = own;
+  for (const field of JOB_FIELDS[signal]) {
+    const given = above[field];
+    if (given === undefined || given.text === null || isOfOtherJob(result, above)) continue;
+    if (result[field] === undefined) {
+      attributes.set(CANONICAL[signal][field], given.text);
+      result = { ...result, [field]: given };
+    }
+    if (result[field]?.text === given.text) for (const key of given.keys) taken.add(key);
+  }
+  return result;
+}
+
+/** The type of one job says nothing about another. */
+function isOfOtherJob(own: Readings, above: Readings): boolean {
+  return own.jobId !== undefined && above.jobId !== undefined && own.jobId.text !== above.jobId.text;
+}

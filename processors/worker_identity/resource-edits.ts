@@ -1,0 +1,79 @@
+import type { Attributes, ResourceEdit, Signal } from "signalbox/sdk";
+import type { Identity, Said } from "./identity.ts";
+import { idText, MIRRORS, SPELLINGS, type Reading, type Readings } from "./spellings.ts";
+
+const INSTANCE_ID = SPELLINGS.instance[0];
+export const ORIGINAL_INSTANCE_ID = "signalbox.original.service.instance.id";
+
+const NAMED = ["machine", "worker", "serviceType"] as const;
+type Named = (typeof NAMED)[number];
+
+/** Translated to Prometheus `machine.id` is `machine_id`; both on one resource would become one label with `;` inside. */
+export function hasMirrors(signal: Signal): boolean {
+  return signal !== "metrics";
+}
+
+/** Writes the identity onto the resource: the canonical spelling of each id, its mirror, and no other spelling of it. */
+export function writeIdentity(attributes: Attributes, readings: Readings, identity: Identity, signal: Signal): void {
+  for (const field of NAMED) writeNamed(attributes, field, readings[field], identity[field], hasMirrors(signal));
+  writeInstance(attributes, readings.instance, identity.instance);
+  if (identity.original !== undefined) attributes.insert(ORIGINAL_INSTANCE_ID, identity.original);
+}
+
+function writeNamed(
+  attributes: Attributes,
+  field: Named,
+  reading: Reading | undefined,
+  id: string | undefined,
+  isMirrored: boolean,
+): void {
+  if (id === undefined) return;
+  const canonical = SPELLINGS[field][0];
+  const mirror = MIRRORS[field];
+  if (reading === undefined || !reading.keys.includes(canonical)) attributes.set(canonical, id);
+  const hasMirror = reading?.keys.includes(mirror) === true || reading?.others.includes(mirror) === true;
+  if (isMirrored && !hasMirror) attributes.set(mirror, id);
+  for (const key of reading?.keys ?? []) {
+    if (key !== canonical && !(isMirrored && key === mirror)) attributes.delete(key);
+  }
+}
+
+function writeInstance(attributes: Attributes, reading: Reading | undefined, id: string | undefined): void {
+  if (id === undefined) return;
+  const isThere = reading?.text === id && reading.keys.includes(INSTANCE_ID);
+  if (!isThere) attributes.set(INSTANCE_ID, id);
+  for (const key of reading?.keys ?? []) if (key !== INSTANCE_ID) attributes.delete(key);
+}
+
+/** What leads from a resource with the base's identity to one with another's. What the resource has chosen is in both. */
+export function editBetween(base: Identity, target: Identity, chosen: Said, place: EditPlace): ResourceEdit {
+  const wanted: [string, string | undefined, string | undefined][] = [];
+  for (const field of NAMED) {
+    if (chosen[field] !== undefined) continue;
+    wanted.push([SPELLINGS[field][0], base[field], target[field]]);
+    if (place.isMirrored) wanted.push([MIRRORS[field], base[field], target[field]]);
+  }
+  wanted.push([INSTANCE_ID, base.instance, target.instance]);
+  if (!place.hasOriginal) wanted.push([ORIGINAL_INSTANCE_ID, base.original, target.original]);
+  const changed = wanted.filter(([, from, to]) => from !== to);
+  return {
+    set: Object.fromEntries(changed.flatMap(([key, , to]) => (to === undefined ? [] : [[key, to]]))),
+    delete: changed.flatMap(([key, , to]) => (to === undefined ? [key] : [])),
+  };
+}
+
+export interface EditPlace {
+  readonly isMirrored: boolean;
+  /** The resource came with the original of an earlier hop, which stays. */
+  readonly hasOriginal: boolean;
+}
+
+const SERVICE_NAME = "service.name";
+const UNKNOWN_SERVICE = "unknown_service";
+
+/** Gives a name to a service that has none of a person's choice. */
+export function writeServiceName(attributes: Attributes, serviceName: string): void {
+  if (serviceName === "") return;
+  const present = idText(attributes.get(SERVICE_NAME));
+  if (present === undefined || present?.startsWith(UNKNOWN_SERVICE) === true) attributes.set(SERVICE_NAME, serviceName);
+}

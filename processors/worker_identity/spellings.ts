@@ -1,0 +1,100 @@
+import type { Attributes, AttributeValue } from "signalbox/sdk";
+
+/**
+ * The one table of what is recognised: every spelling that the workers, their queue and the libraries between use.
+ * The first of each line is canonical; where spellings on one resource or record disagree, the earlier in the line counts.
+ */
+export const SPELLINGS = {
+  machine: ["machine.id", "machine_id", "machineId", "emp.machine_id", "emp.machine.id"],
+  worker: ["worker.id", "worker_id", "workerId", "emp.worker_id", "emp.worker.id"],
+  serviceType: ["service.type", "service_type", "serviceType", "emp.service_type", "emp.service.type"],
+  instance: ["service.instance.id", "service_instance_id", "serviceInstanceId"],
+  jobId: ["job.id", "job_id", "jobId", "emp.job_id", "emp.job.id"],
+  jobType: ["job.type", "job_type", "jobType", "emp.job_type", "emp.job.type"],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+export type Field = keyof typeof SPELLINGS;
+
+/** On log records the job is found as `job_id`, the standard record's name. */
+export const LOG_JOB_ID = "job_id";
+
+/** The spelling people search for, on the resource of logs and spans beside the canonical one. */
+export const MIRRORS = { machine: "machine_id", worker: "worker_id", serviceType: "service_type" } as const;
+
+/** What one set of attributes says about one field. */
+export interface Reading {
+  /** The id as text; null where the first spelling holds something that is no id, and is left alone. */
+  readonly text: string | null;
+  /** The keys that say so. */
+  readonly keys: readonly string[];
+  /** The keys that say something else. */
+  readonly others: readonly string[];
+}
+
+export type Readings = { readonly [F in Field]?: Reading };
+
+/** Ids are short. A longer text under such a key is something else, and would be copied to every resource. */
+const ID_LENGTH_MAX = 256;
+
+/** undefined: as good as absent (blank, or no value). null: something, but no id. */
+export function idText(value: AttributeValue | undefined): string | null | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "number" || typeof value === "bigint")
+    return Number.isFinite(Number(value)) ? String(value) : null;
+  if (typeof value !== "string") return null;
+  const text = value.trim();
+  if (text === "") return undefined;
+  return text.length > ID_LENGTH_MAX ? null : text;
+}
+
+/** Reads the spellings of some fields, all in one walk over the attributes. */
+export class FieldReader {
+  readonly #fields: readonly Field[];
+  /** One array for all calls: the spellings of the fields, one field after another. */
+  readonly #keys: readonly string[];
+  readonly #sizes: readonly number[];
+
+  constructor(fields: readonly Field[], firstKeys: { readonly [F in Field]?: string } = {}) {
+    const spellings = fields.map((field) => orderedSpellings(field, firstKeys[field]));
+    this.#fields = fields;
+    this.#keys = spellings.flat();
+    this.#sizes = spellings.map((keys) => keys.length);
+  }
+
+  /** undefined where none of the keys is there, which is the usual record. */
+  read(attributes: Attributes): Readings | undefined {
+    const values = attributes.getMany(this.#keys);
+    for (const value of values) if (value !== undefined) return this.#sort(values);
+    return undefined;
+  }
+
+  #sort(values: readonly (AttributeValue | undefined)[]): Readings | undefined {
+    const readings: { [F in Field]?: Reading } = {};
+    let start = 0;
+    this.#fields.forEach((field, index) => {
+      const end = start + this.#sizes[index]!;
+      const reading = this.#readField(values, start, end);
+      if (reading !== undefined) readings[field] = reading;
+      start = end;
+    });
+    return readings;
+  }
+
+  #readField(values: readonly (AttributeValue | undefined)[], start: number, end: number): Reading | undefined {
+    let text: string | null | undefined;
+    const keys: string[] = [];
+    const others: string[] = [];
+    for (let index = start; index < end; index++) {
+      const found = idText(values[index]);
+      if (found === undefined) continue;
+      if (text === undefined) text = found;
+      (found !== null && found === text ? keys : others).push(this.#keys[index]!);
+    }
+    return text === undefined ? undefined : { text, keys, others };
+  }
+}
+
+function orderedSpellings(field: Field, firstKey: string | undefined): readonly string[] {
+  const spellings: readonly string[] = SPELLINGS[field];
+  return firstKey === undefined ? spellings : [firstKey, ...spellings.filter((key) => key !== firstKey)];
+}
