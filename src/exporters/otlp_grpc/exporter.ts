@@ -3,7 +3,6 @@ import { type ClientOptions, compressionAlgorithms, credentials, Metadata } from
 import type { Exporter, Settings } from "../../core/component.ts";
 import { ConsumeError } from "../../core/errors.ts";
 import type { OutgoingRequest, SendResult } from "../../core/sender.ts";
-import type { Signal } from "../../core/signal.ts";
 import { USER_AGENT } from "../../core/version.ts";
 import {
   ANSWER_BYTES_MAX,
@@ -16,17 +15,12 @@ import {
 } from "../../net/backend-answers.ts";
 import { revealHeaders } from "../../net/client-config.ts";
 import { type ClientTls, loadClientTls } from "../../net/client-tls.ts";
+import { OTLP_METHODS } from "../../net/otlp-methods.ts";
 import { decodePartialSuccess, GRPC_CODES } from "../../net/rpc-status.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
 import type { OtlpGrpcConfig } from "./config.ts";
 import { GrpcConnection, type GrpcReply } from "./connection.ts";
 import { type GrpcEndpoint, parseGrpcEndpoint } from "./endpoint.ts";
-
-const PATHS: Readonly<Record<Signal, string>> = {
-  logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-  traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-  metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-};
 
 // grpc-js waits up to two minutes between attempts to connect. The sending queue already spaces its attempts, and a
 // backend that is back should be found within seconds.
@@ -68,7 +62,7 @@ export class OtlpGrpcExporter implements Exporter {
     if (this.#connection === undefined)
       throw new ConsumeError("refused", `${this.#backend.name}: the exporter is not running`);
     const call = {
-      path: PATHS[request.signal],
+      path: OTLP_METHODS[request.signal],
       message: joinSlices(request.payload),
       metadata: this.#createMetadata(),
       options: this.#config.timeout === 0 ? {} : { deadline: this.#settings.clock.nowMs() + this.#config.timeout },

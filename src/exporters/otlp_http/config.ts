@@ -1,0 +1,112 @@
+import { z } from "zod";
+import { annotate, block, defaultBlock, duration, refuse, url, withoutEffect } from "../../config/types.ts";
+import { clientHeadersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
+import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
+
+export const COMPRESSIONS = ["gzip", "zstd", "deflate", "none"] as const;
+export type Compression = (typeof COMPRESSIONS)[number];
+
+const COLLECTOR_COMPRESSIONS: readonly unknown[] = ["snappy", "x-snappy-framed", "lz4", "zlib"];
+
+const compressionSchema = annotate(z.enum(COMPRESSIONS).default("gzip"), {
+  fix: (found) =>
+    COLLECTOR_COMPRESSIONS.includes(found)
+      ? `${String(found)} is not supported yet: write gzip, zstd, deflate or none`
+      : "write gzip, zstd, deflate or none",
+});
+
+const RESERVED_HEADERS = {
+  "content-type": "set encoding",
+  "content-encoding": "set compression",
+  "content-length": "leave it out",
+  "transfer-encoding": "leave it out",
+  connection: "leave it out",
+} as const;
+
+/** The highest level of each algorithm; the lowest is 1. */
+export const LEVEL_MAX: Readonly<Record<Compression, number>> = { gzip: 9, deflate: 9, zstd: 22, none: 0 };
+
+const configBlock = block({
+  endpoint: url().optional().describe("The backend's base URL; /v1/traces, /v1/metrics or /v1/logs is added."),
+  traces_endpoint: url().optional().describe("The whole URL for traces."),
+  metrics_endpoint: url().optional().describe("The whole URL for metrics."),
+  logs_endpoint: url().optional().describe("The whole URL for logs."),
+  encoding: z.enum(["proto", "json"]).default("proto").describe("How requests are encoded."),
+  compression: compressionSchema.describe("How requests are compressed."),
+  compression_params: defaultBlock({
+    level: z
+      .int()
+      .min(-1)
+      .max(22)
+      .default(-1)
+      .describe("From fast to small: gzip and deflate 1 to 9, zstd 1 to 22; -1 is the algorithm's own default."),
+  }).describe("Details of the compression."),
+  headers: clientHeadersSchema(RESERVED_HEADERS).describe("Headers sent with every request."),
+  timeout: timeoutSchema("30s").describe("Time for one attempt."),
+  tls: clientTlsSchema.describe("TLS towards the backend, where the URL begins with https://."),
+  max_conns_per_host: z.int().min(0).max(10_000).default(0).describe("Connections to the backend at most; 0: 100."),
+  keepalive: defaultBlock({
+    enabled: z.boolean().default(true).describe("Keep connections open between requests."),
+    idle_conn_timeout: duration({ default: "90s" }).describe("An idle connection is closed after this time."),
+    max_idle_conns: z.int().min(0).default(100).describe("Idle connections at most; 0: 100."),
+    max_idle_conns_per_host: withoutEffect(z.int().min(0).optional(), "all connections go to one host").describe(
+      "Read for compatibility.",
+    ),
+  }).describe("Connections between requests."),
+  retry_on_failure: retrySchema.describe("When a failed request is sent again."),
+  sending_queue: sendingQueueSchema.describe("The queue before this destination."),
+  write_buffer_size: withoutEffect(z.number().optional(), "Node sizes its own buffers").describe(
+    "Read for compatibility.",
+  ),
+  read_buffer_size: withoutEffect(z.number().optional(), "Node sizes its own buffers").describe(
+    "Read for compatibility.",
+  ),
+  force_attempt_http2: withoutEffect(z.boolean().optional(), "requests go over HTTP/1.1").describe(
+    "Read for compatibility.",
+  ),
+  http2_read_idle_timeout: withoutEffect(duration().optional(), "requests go over HTTP/1.1").describe(
+    "Read for compatibility.",
+  ),
+  http2_ping_timeout: withoutEffect(duration().optional(), "requests go over HTTP/1.1").describe(
+    "Read for compatibility.",
+  ),
+  proxy_url: notYet("leave it out; proxies come with a later version").describe("Not supported yet."),
+  auth: notYet("put the token into headers").describe("Not supported yet."),
+  cookies: notYet("leave it out").describe("Not supported yet."),
+});
+
+export type OtlpHttpConfig = z.output<typeof configBlock>;
+
+export const otlpHttpConfig = configBlock.superRefine((config, context) => {
+  const { endpoint, traces_endpoint, metrics_endpoint, logs_endpoint } = config;
+  const endpoints = { endpoint, traces_endpoint, metrics_endpoint, logs_endpoint };
+  if (Object.values(endpoints).every((written) => written === undefined)) {
+    const fix = 'write endpoint: "http://localhost:4318"';
+    refuse(context, { message: "at least one endpoint must be specified", fix });
+  }
+  for (const [key, written] of Object.entries(endpoints)) checkEndpoint(key, written, context);
+  checkLevel(config, context);
+});
+
+function checkEndpoint(key: string, written: string | undefined, context: z.core.$RefinementCtx): void {
+  if (written === undefined) return;
+  const { username, password, search, hash } = new URL(written);
+  if (username !== "" || password !== "") {
+    const message = "must not hold credentials, which would be shown in messages";
+    refuse(context, { path: [key], message, fix: "put them into headers" });
+  }
+  if (key === "endpoint" && (search !== "" || hash !== "")) {
+    const message = "must not have a query, because a path is added to it";
+    refuse(context, { path: [key], message, fix: "leave the query out, or write logs_endpoint and its like in full" });
+  }
+}
+
+function checkLevel(
+  { compression, compression_params: { level } }: OtlpHttpConfig,
+  context: z.core.$RefinementCtx,
+): void {
+  if (level === -1 || compression === "none" || (level >= 1 && level <= LEVEL_MAX[compression])) return;
+  const message = `unsupported level ${level} for ${compression}`;
+  const fix = `write 1 to ${LEVEL_MAX[compression]}, or leave it out`;
+  refuse(context, { path: ["compression_params", "level"], message, fix });
+}

@@ -1,0 +1,142 @@
+import type { Exporter, Settings } from "../../core/component.ts";
+import { ConsumeError } from "../../core/errors.ts";
+import type { OutgoingRequest, SendResult } from "../../core/sender.ts";
+import { SIGNALS, type Signal } from "../../core/signal.ts";
+import { USER_AGENT } from "../../core/version.ts";
+import {
+  type Backend,
+  errorFromAbort,
+  errorFromConnection,
+  errorFromHttpAnswer,
+  errorFromLargeAnswer,
+  resultFromPartialSuccess,
+  secretsOf,
+} from "../../net/backend-answers.ts";
+import { revealHeaders } from "../../net/client-config.ts";
+import { loadClientTls } from "../../net/client-tls.ts";
+import { HttpClient, type HttpReply, LargeAnswerError } from "../../net/http-client.ts";
+import { decodePartialSuccess, type PartialSuccess, partialSuccessFromJson } from "../../net/rpc-status.ts";
+import { CONTENT_TYPES, encodeBody, type BodySettings } from "./body.ts";
+import type { OtlpHttpConfig } from "./config.ts";
+
+// `max_conns_per_host: 0` is "no limit" in the Collector. Requests under way are bounded by num_consumers anyway; this
+// bounds them where someone sets that to thousands.
+const SOCKET_COUNT_DEFAULT = 100;
+
+interface Destination {
+  readonly url: URL;
+  readonly backend: Backend;
+}
+
+/** Sends Export requests over HTTP/1.1. */
+export class OtlpHttpExporter implements Exporter {
+  readonly #config: OtlpHttpConfig;
+  readonly #settings: Settings;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #body: BodySettings;
+  readonly #destinations: ReadonlyMap<Signal, Destination>;
+  #client: HttpClient | undefined;
+
+  constructor(settings: Settings, config: OtlpHttpConfig) {
+    this.#settings = settings;
+    this.#config = config;
+    const { encoding, compression, compression_params } = config;
+    this.#body = { encoding, compression, level: compression_params.level };
+    const headers = revealHeaders(config.headers);
+    this.#headers = allHeaders(headers, this.#body);
+    this.#destinations = createDestinations(config, secretsOf(Object.values(headers)));
+  }
+
+  async start(): Promise<void> {
+    const isTls = [...this.#destinations.values()].some(({ url }) => url.protocol === "https:");
+    const { keepalive, max_conns_per_host } = this.#config;
+    this.#client = new HttpClient({
+      tls: isTls ? await loadClientTls(this.#config.tls) : undefined,
+      keepAlive: keepalive.enabled,
+      socketCountMax: max_conns_per_host || SOCKET_COUNT_DEFAULT,
+      idleSocketCountMax: keepalive.max_idle_conns || SOCKET_COUNT_DEFAULT,
+      idleMs: keepalive.idle_conn_timeout,
+    });
+  }
+
+  shutdown(): Promise<void> {
+    this.#client?.close();
+    this.#client = undefined;
+    return Promise.resolve();
+  }
+
+  async send(request: OutgoingRequest, signal: AbortSignal): Promise<SendResult> {
+    const { url, backend } = this.#destinationOf(request.signal);
+    const body = await encodeBody(request.signal, request.payload, this.#body);
+    if (signal.aborted) throw errorFromAbort(signal, backend);
+    if (this.#client === undefined) throw new ConsumeError("refused", `${backend.name}: the exporter is not running`);
+    const post = { url, headers: this.#headers, body };
+    const reply = await this.#client.post(post, signal).catch((error: unknown) => {
+      throw errorFromFailure(error, signal, backend);
+    });
+    if (reply.status < 200 || reply.status > 299) {
+      throw errorFromHttpAnswer(reply, backend, this.#settings.clock.nowMs());
+    }
+    const partial = readSuccess(request.signal, reply);
+    return resultFromPartialSuccess(partial, request.payload.itemCount, backend);
+  }
+
+  #destinationOf(signal: Signal): Destination {
+    const destination = this.#destinations.get(signal);
+    if (destination !== undefined) return destination;
+    throw new ConsumeError("unimplemented", `neither endpoint nor ${signal}_endpoint is set; add one of them`);
+  }
+}
+
+function errorFromFailure(error: unknown, signal: AbortSignal, backend: Backend): ConsumeError {
+  if (signal.aborted) return errorFromAbort(signal, backend);
+  return error instanceof LargeAnswerError ? errorFromLargeAnswer(backend) : errorFromConnection(error, backend);
+}
+
+function allHeaders(
+  configured: Readonly<Record<string, string>>,
+  body: BodySettings,
+): Readonly<Record<string, string>> {
+  const own = {
+    "user-agent": USER_AGENT,
+    "content-type": CONTENT_TYPES[body.encoding],
+    ...(body.compression !== "none" && { "content-encoding": body.compression }),
+  };
+  // Lower case, so that a configured User-Agent replaces ours instead of standing beside it.
+  const lowered = Object.entries(configured).map(([name, value]) => [name.toLowerCase(), value] as const);
+  return { ...own, ...Object.fromEntries(lowered) };
+}
+
+function createDestinations(config: OtlpHttpConfig, secrets: readonly string[]): ReadonlyMap<Signal, Destination> {
+  const destinations = new Map<Signal, Destination>();
+  for (const signal of SIGNALS) {
+    const text =
+      config[`${signal}_endpoint`] ?? (config.endpoint === undefined ? undefined : `${config.endpoint}/v1/${signal}`);
+    if (text === undefined) continue;
+    const url = new URL(text);
+    destinations.set(signal, { url, backend: { name: `${url.origin}${url.pathname}`, protocol: "http", secrets } });
+  }
+  return destinations;
+}
+
+/** The status line is the backend's promise; what its body says beyond it is a count and a warning. */
+function readSuccess(signal: Signal, reply: HttpReply): PartialSuccess {
+  if (reply.isCut) return warning(`answered ${reply.status}, then the connection broke`);
+  if (reply.body.byteLength === 0) return NOTHING_REJECTED;
+  const contentType = reply.headers["content-type"];
+  const partial = decodeSuccess(signal, typeof contentType === "string" ? contentType : "", reply.body);
+  return partial ?? warning(`answered ${reply.status} with a body that is no OTLP response: is this the OTLP address?`);
+}
+
+const NOTHING_REJECTED: PartialSuccess = { rejectedItems: 0, message: "" };
+
+function warning(message: string): PartialSuccess {
+  return { rejectedItems: 0, message };
+}
+
+function decodeSuccess(signal: Signal, contentType: string, body: Uint8Array): PartialSuccess | undefined {
+  if (contentType.startsWith(CONTENT_TYPES.proto)) return decodePartialSuccess(signal, body);
+  if (contentType.startsWith(CONTENT_TYPES.json))
+    return partialSuccessFromJson(signal, Buffer.from(body).toString("utf8"));
+  return undefined;
+}
