@@ -122,11 +122,14 @@ export class ByteSink {
     this.size += 8;
   }
 
-  /** Leaves `lengthSize` bytes for a length; content follows. Give the result to `close`. */
+  /**
+   * Leaves `lengthSize` bytes for a length; content follows. Hand the result to `close`; what was opened last is closed
+   * first. It packs the content's start and `lengthSize` into one number, to allocate nothing.
+   */
   open(lengthSize: number): number {
     this.#reserve(lengthSize);
     this.size += lengthSize;
-    return this.size;
+    return this.size * 8 + lengthSize;
   }
 
   /**
@@ -134,7 +137,9 @@ export class ByteSink {
    * guess for the next `open` of the same kind. A wrong guess moves the content once, so with nesting bounded by d no
    * byte moves more than d times.
    */
-  close(contentStart: number, lengthSize: number): number {
+  close(mark: number): number {
+    const lengthSize = mark % 8;
+    const contentStart = (mark - lengthSize) / 8;
     const length = this.size - contentStart;
     const needed = varintSize(length);
     const shift = needed - lengthSize;
@@ -150,7 +155,7 @@ export class ByteSink {
 }
 
 /** Bytes of an unsigned 32-bit varint. */
-export function varintSize(value: number): number {
+function varintSize(value: number): number {
   if (value < 1 << 7) return 1;
   if (value < 1 << 14) return 2;
   if (value < 1 << 21) return 3;

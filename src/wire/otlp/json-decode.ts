@@ -107,11 +107,15 @@ class JsonDecoder {
 
   #open(field: JsonField): number {
     this.#out.varint32((field.number << 3) | LENGTH_DELIMITED);
+    return this.#openLength(field);
+  }
+
+  #openLength(field: JsonField): number {
     return this.#out.open(this.#lengthSizes[field.index] ?? 1);
   }
 
   #close(field: JsonField, mark: number): void {
-    this.#lengthSizes[field.index] = this.#out.close(mark, this.#lengthSizes[field.index] ?? 1);
+    this.#lengthSizes[field.index] = this.#out.close(mark);
   }
 
   #readArray(field: JsonField, depth: number): void {
@@ -169,7 +173,9 @@ class JsonDecoder {
       case "sfixed64":
         return this.#writeFixed64(this.#readInteger(INT64));
       case "message":
-        return false;
+        throw new TypeError(`${field.name} is no scalar`);
+      default:
+        return field.type satisfies never;
     }
   }
 
@@ -182,19 +188,17 @@ class JsonDecoder {
       reader.writeString(this.#out);
       return size === 0;
     }
-    const guess = this.#lengthSizes[field.index] ?? 1;
-    const mark = this.#out.open(guess);
+    const mark = this.#openLength(field);
     reader.writeString(this.#out);
-    this.#lengthSizes[field.index] = this.#out.close(mark, guess);
+    this.#close(field, mark);
     return false;
   }
 
   #readBytes(field: JsonField): boolean {
     const text = this.#readPlainString("a base64 string");
-    const guess = this.#lengthSizes[field.index] ?? 1;
-    const mark = this.#out.open(guess);
+    const mark = this.#openLength(field);
     if (!writeBase64(this.#out, text)) this.#in.fail(this.#in.stringStart - 1, "a base64 string");
-    this.#lengthSizes[field.index] = this.#out.close(mark, guess);
+    this.#close(field, mark);
     return text === "";
   }
 

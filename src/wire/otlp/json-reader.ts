@@ -22,7 +22,7 @@ const FOUND_LENGTH_MAX = 32;
 
 /** JSON's one-letter escapes: \n and the like. */
 const ESCAPES: ReadonlyMap<number, number> = new Map(
-  [...'"\\/bfnrt'].map((letter, index) => [letter.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(index)] as const),
+  Array.from('"\\/bfnrt', (letter, index) => [letter.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(index)]),
 );
 
 /**

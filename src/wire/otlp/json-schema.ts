@@ -5,7 +5,6 @@ import {
   isEnumName,
   isMessageName,
   MESSAGES,
-  type EnumName,
   type FieldSchema,
   type MessageName,
   type ScalarType,
@@ -83,13 +82,13 @@ function compileField(schema: FieldSchema, position: number): JsonField {
   const { type, oneof, repeated = false } = schema;
   const isMessage = isMessageName(type);
   const isEnum = isEnumName(type);
-  const wireType = isMessage ? LENGTH_DELIMITED : isEnum ? VARINT : WIRE_TYPES[type as ScalarType];
+  const wireType = isMessage ? LENGTH_DELIMITED : isEnum ? VARINT : WIRE_TYPES[type];
   return {
     number: schema.number,
     name: schema.name,
     nameBytes: Buffer.from(schema.name),
-    type: isMessage ? "message" : isEnum ? "enum" : (type as ScalarType),
-    enumValues: isEnum ? ENUMS[type as EnumName] : undefined,
+    type: isMessage ? "message" : isEnum ? "enum" : type,
+    enumValues: isEnum ? ENUMS[type] : undefined,
     message: isMessage ? jsonMessage(type) : undefined,
     repeated,
     packed: repeated && wireType !== LENGTH_DELIMITED,

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Signal } from "../../../src/core/signal.ts";
 import {
   isEnumName,
@@ -42,7 +42,15 @@ const INT32 = fc.oneof(fc.constantFrom(0, 1, -1, 2 ** 31 - 1, -(2 ** 31)), fc.in
 const UINT32 = fc.oneof(fc.constantFrom(0, 1, 2 ** 32 - 1), fc.integer({ min: 0, max: 2 ** 32 - 1 }));
 const INT64 = decimal(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }));
 const UINT64 = decimal(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }));
-const TEXT = fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constantFrom("", '"\\\u0000\n', "é😀\u2028"));
+/** Lengths on both sides of 127 and 16,383, where a length takes one more byte, need some long ones. */
+const LONG_TEXT = fc.nat({ max: 20_000 }).map((length) => "x".repeat(length));
+const TEXT = fc.oneof(
+  { weight: 1, arbitrary: LONG_TEXT },
+  {
+    weight: 8,
+    arbitrary: fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.constantFrom("", '"\\\u0000\n', "é😀\u2028")),
+  },
+);
 
 const SCALARS: Readonly<Record<ScalarType, fc.Arbitrary<unknown>>> = {
   string: TEXT.map((text) => text.toWellFormed()),

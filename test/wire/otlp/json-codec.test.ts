@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { SIGNALS, type Signal } from "../../../src/core/signal.ts";
 import { decodeJsonRequest } from "../../../src/wire/otlp/json-decode.ts";

@@ -65,7 +65,7 @@ function treeOf(name: MessageName, message: protobuf.Message): Tree {
 function plainOf(field: FieldSchema, value: unknown): unknown {
   if (isMessageName(field.type)) return treeOf(field.type, value as protobuf.Message);
   if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString("hex")}`;
-  if (/64$/.test(field.type)) return String(value);
+  if (field.type.endsWith("64")) return String(value);
   return Object.is(value, -0) ? "-0" : value;
 }
 
