@@ -72,8 +72,8 @@ function decodeSegment(segment: string): string {
 }
 
 /** An unknown parameter is an error: `form=` for `from=` would otherwise answer another question than was asked. */
-function readParams(search: string, known: readonly string[]): URLSearchParams {
-  const params = new URLSearchParams(search);
+function readParams(text: string, known: readonly string[]): URLSearchParams {
+  const params = new URLSearchParams(text);
   for (const name of params.keys()) {
     if (known.includes(name)) continue;
     const fix = known.length === 0 ? "leave it out" : `it takes ${known.join(", ")}`;

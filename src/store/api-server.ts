@@ -1,14 +1,17 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { ApiError, errorAnswer } from "./api-error.ts";
-import type { ApiAnswer } from "./api-error.ts";
+import type { Endpoint } from "../config/types.ts";
+import { listen } from "../net/listener.ts";
+import { errorAnswer } from "./api-error.ts";
+import type { ApiAnswer, ApiError } from "./api-error.ts";
 import { ApiGuard } from "./api-guard.ts";
 import { toApiError } from "./api-routes.ts";
 import { START_PAGE } from "./start-page.ts";
 
 export interface ApiServerSettings {
-  readonly host: string;
-  readonly port: number;
+  readonly endpoint: Endpoint;
+  /** As it stands in the YAML, `exporters.local_store`: begins the error of a busy port. */
+  readonly owner: string;
   readonly token: string | undefined;
   /** Answers a question that the guard let in. A rejection becomes an error answer. */
   readonly ask: (path: string, search: string) => Promise<ApiAnswer>;
@@ -34,23 +37,18 @@ export class ApiServer {
 
   constructor(settings: ApiServerSettings) {
     this.#settings = settings;
-    this.#guard = new ApiGuard({ boundHost: settings.host, token: settings.token });
+    this.#guard = new ApiGuard({ boundHost: settings.endpoint.host, token: settings.token });
     const timeouts = { headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS };
     this.#server = createServer(timeouts, (request, response) => void this.#answer(request, response));
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
-  /** Resolves with the port. Rejects with the system's error, EADDRINUSE for a busy port. */
-  listen(): Promise<number> {
-    const { host, port } = this.#settings;
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ port, ...(host !== "" && { host }) }, () => {
-        this.#server.off("error", reject);
-        const address = this.#server.address();
-        resolve(typeof address === "object" && address !== null ? address.port : port);
-      });
-    });
+  /** Resolves with where it really listens. Rejects with an error that says what to do. */
+  async listen(): Promise<Endpoint> {
+    const { endpoint, owner } = this.#settings;
+    const bound = await listen(this.#server, { endpoint, owner, endpointKey: "endpoint" });
+    this.#server.maxConnections = CONNECTIONS_MAX;
+    return bound;
   }
 
   /** Stops accepting, waits for the answers in flight. */
@@ -66,7 +64,7 @@ export class ApiServer {
     // A body is never read; closing the connection spares us receiving it.
     if (request.headers["content-length"] !== undefined || request.headers["transfer-encoding"] !== undefined)
       response.shouldKeepAlive = false;
-    const [path = "/", search = ""] = splitTarget(request.url ?? "/");
+    const [path, search] = splitTarget(request.url ?? "/");
     try {
       this.#guard.check(request.method ?? "", request.headers, path === "/");
       if (path === "/") return sendPage(response);

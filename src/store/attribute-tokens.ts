@@ -26,7 +26,7 @@ function pushTokens(tokens: string[], key: string, value: AttributeValue, depth:
     for (const [inner, nested] of value) pushTokens(tokens, `${key}.${inner}`, nested, depth + 1);
   } else if (Array.isArray(value)) {
     for (const element of value) pushTokens(tokens, key, element, depth + 1);
-  } else {
+  } else if (typeof value !== "object") {
     tokens.push(attributeToken(key, String(value)));
   }
 }

@@ -30,7 +30,7 @@ export function splitAttempts(spans: readonly SpanJson[], logs: readonly LogJson
   const isWork = (record: SpanJson | LogJson): boolean => !hasWorker || record.worker_id !== undefined;
   const attempts = attemptsOfSpans(spans.filter(isWork));
   for (const log of logs.filter(isWork)) addLog(attempts, log);
-  return attempts.sort((left, right) => left.from - right.from);
+  return attempts.toSorted((left, right) => left.from - right.from);
 }
 
 function attemptsOfSpans(spans: readonly SpanJson[]): Attempt[] {
@@ -125,7 +125,8 @@ const ATTEMPT_KEYS = ["job.attempt", "job_attempt", "attempt", "retry_count", "j
 
 function givenNumber(record: SpanJson | LogJson): string | undefined {
   const key = ATTEMPT_KEYS.find((name) => Object.hasOwn(record.attributes, name));
-  return key === undefined ? undefined : String(record.attributes[key]);
+  const value = key === undefined ? undefined : record.attributes[key];
+  return typeof value === "string" || typeof value === "number" ? String(value) : undefined;
 }
 
 function workerKey(record: SpanJson | LogJson): string {

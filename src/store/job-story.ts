@@ -79,7 +79,7 @@ export function readJobStory(reader: StoreReader, jobId: string): JobStory | und
     lines: [
       ...own.logs.map((log) => ({ ...log, ...attemptOf(attempts, log.id), is_neighbour: false })),
       ...neighbours.lines,
-    ].sort((left, right) => left.time_us - right.time_us),
+    ].toSorted((left, right) => left.time_us - right.time_us),
     ...readPeers(reader, attempts, range),
     is_cut: own.isCut || neighbours.isCut,
   };
@@ -109,7 +109,7 @@ function gatherJob(reader: StoreReader, jobId: string): JobRecords {
 }
 
 function byTime<T extends { readonly time_us: number }>(records: T[]): T[] {
-  return records.sort((left, right) => left.time_us - right.time_us);
+  return records.toSorted((left, right) => left.time_us - right.time_us);
 }
 
 function timeRange(spans: readonly SpanJson[], logs: readonly LogJson[]): TimeRange {
@@ -184,10 +184,10 @@ function readPeers(
   const isOwn = (tally: (typeof tallies)[number]): number => Number(own.has(`${tally.machineId}\0${tally.workerId}`));
   const onMachine = tallies
     .filter((tally) => machines.has(tally.machineId))
-    .sort((left, right) => isOwn(right) - isOwn(left));
+    .toSorted((left, right) => isOwn(right) - isOwn(left));
   const elsewhere = tallies
     .filter((tally) => !machines.has(tally.machineId) && [...tally.types].some((type) => types.has(type)))
-    .sort((left, right) => right.failedSpans - left.failedSpans || right.errorLogs - left.errorLogs);
+    .toSorted((left, right) => right.failedSpans - left.failedSpans || right.errorLogs - left.errorLogs);
   const peerJson = (tally: (typeof tallies)[number]): PeerJson => ({
     ...(tally.machineId !== "" && { machine_id: tally.machineId }),
     ...workerJson(tally),

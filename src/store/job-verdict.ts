@@ -76,9 +76,8 @@ function causeLine(attempt: Attempt, span: SpanJson | undefined): LogJson | unde
 }
 
 function exceptionText(attributes: SpanJson["attributes"] | undefined): string {
-  const type = attributes?.["exception.type"];
-  const message = attributes?.["exception.message"];
-  return [type, message].filter((part) => typeof part === "string" && part !== "").join(": ");
+  const parts = [attributes?.["exception.type"], attributes?.["exception.message"]];
+  return parts.filter((part): part is string => typeof part === "string" && part !== "").join(": ");
 }
 
 interface Judged extends Verdict {

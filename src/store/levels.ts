@@ -3,7 +3,7 @@ export const LEVEL_NAMES = ["trace", "debug", "info", "warn", "error", "fatal", 
 export type LevelName = (typeof LEVEL_NAMES)[number];
 
 export const ERROR_SEVERITY_MIN = 17;
-const FATAL_SEVERITY_MAX = 24;
+export const SEVERITY_MAX = 24;
 
 /** Words that people and loggers write for a level. */
 const ALIASES: Readonly<Record<string, LevelName>> = {
@@ -36,12 +36,12 @@ export function parseLevel(text: string): SeverityRange | undefined {
 
 /** The level of a severity number; "unset" for 0 and for numbers that OTLP does not define. */
 export function levelName(severity: number): LevelName {
-  if (severity < 1 || severity > FATAL_SEVERITY_MAX) return "unset";
+  if (severity < 1 || severity > SEVERITY_MAX) return "unset";
   return LEVEL_NAMES[Math.floor((severity - 1) / 4)]!;
 }
 
 /** The number where it is set, else what the text says ("WARN"), else 0. */
 export function effectiveSeverity(severityNumber: number, severityText: string): number {
-  if (severityNumber >= 1 && severityNumber <= FATAL_SEVERITY_MAX) return severityNumber;
+  if (severityNumber >= 1 && severityNumber <= SEVERITY_MAX) return severityNumber;
   return severityText === "" ? 0 : (parseLevel(severityText)?.min ?? 0);
 }

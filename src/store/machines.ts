@@ -46,7 +46,7 @@ interface Tally {
 /** Counted by whole minutes: a range takes the minutes that its ends fall into. */
 export function readMachines(reader: StoreReader, range: TimeRange): MachineJson[] {
   const byMachine = Map.groupBy(tallyWorkers(reader, range), (tally) => tally.machineId);
-  return Array.from(byMachine, ([machineId, tallies]) => machineJson(machineId, tallies)).sort(byName);
+  return Array.from(byMachine, ([machineId, tallies]) => machineJson(machineId, tallies)).toSorted(byName);
 }
 
 /** Per worker, the newest seen first. */
@@ -56,7 +56,7 @@ export function tallyWorkers(reader: StoreReader, range: TimeRange): Tally[] {
     // Gathered first: a segment that breaks in the middle must not be half counted.
     for (const row of readCounts(segment, range)) addCount(tallies, row);
   });
-  return [...tallies.values()].sort((left, right) => right.last - left.last).slice(0, WORKERS_MAX);
+  return [...tallies.values()].toSorted((left, right) => right.last - left.last).slice(0, WORKERS_MAX);
 }
 
 interface CountRow {
@@ -123,7 +123,11 @@ function machineJson(machineId: string, tallies: readonly Tally[]): MachineJson 
   const whole = emptyTally(machineId, "");
   for (const tally of tallies) addTally(whole, tally);
   const { service_names: _, ...sums } = sumsJson(whole);
-  return { ...(machineId !== "" && { machine_id: machineId }), ...sums, workers: tallies.map(workerJson).sort(byName) };
+  return {
+    ...(machineId !== "" && { machine_id: machineId }),
+    ...sums,
+    workers: tallies.map(workerJson).toSorted(byName),
+  };
 }
 
 function addTally(whole: Tally, part: Tally): void {
@@ -143,8 +147,8 @@ export function workerJson(tally: Tally): WorkerJson {
 
 function sumsJson(tally: Tally): Omit<WorkerJson, "worker_id"> {
   return {
-    service_types: [...tally.types].sort(),
-    service_names: [...tally.names].sort(),
+    service_types: [...tally.types].toSorted(),
+    service_names: [...tally.names].toSorted(),
     first_seen: isoTime(tally.first),
     last_seen: isoTime(tally.last),
     logs: tally.logs,

@@ -1,6 +1,7 @@
 import { closestName } from "../core/closest-name.ts";
 import { canonicalKey } from "./spellings.ts";
-import { LEVEL_NAMES, parseLevel } from "./levels.ts";
+import { LEVEL_NAMES, parseLevel, SEVERITY_MAX } from "./levels.ts";
+import type { SeverityRange } from "./levels.ts";
 import { QueryError } from "./query-error.ts";
 import { QueryLexer } from "./query-lexer.ts";
 import type { Key, Operator, Value } from "./query-lexer.ts";
@@ -181,20 +182,16 @@ function normalizeId(
 function severityTerm(key: Key, value: Value): SeverityTerm {
   const level = parseLevel(value.text);
   if (level === undefined || value.isPrefix) throw unknownLevel(value);
-  const { min, max } = level;
-  switch (key.operator) {
-    case ":":
-      return { kind: "severity", min, max };
-    case ">=":
-      return { kind: "severity", min, max: 24 };
-    case ">":
-      return { kind: "severity", min: max + 1, max: 24 };
-    case "<=":
-      return { kind: "severity", min: 0, max };
-    case "<":
-      return { kind: "severity", min: 0, max: min - 1 };
-  }
+  return { kind: "severity", ...SEVERITY_BOUNDS[key.operator](level) };
 }
+
+const SEVERITY_BOUNDS: Readonly<Record<Operator, (level: SeverityRange) => SeverityRange>> = {
+  ":": (level) => level,
+  ">=": ({ min }) => ({ min, max: SEVERITY_MAX }),
+  ">": ({ max }) => ({ min: max + 1, max: SEVERITY_MAX }),
+  "<=": ({ max }) => ({ min: 0, max }),
+  "<": ({ min }) => ({ min: 0, max: min - 1 }),
+};
 
 function unknownLevel(value: Value): QueryError {
   const close = closestName(value.text.toLowerCase(), LEVEL_NAMES);
@@ -212,24 +209,16 @@ function rangeTerm(key: Key, value: Value): RangeTerm {
       "write duration_ms>=1500",
     );
   }
-  const [min, max] = rangeOf(key.operator, number);
-  return { kind: "range", key: "duration_ms", min, max };
+  return { kind: "range", key: "duration_ms", ...NUMBER_BOUNDS[key.operator](number) };
 }
 
-function rangeOf(operator: Operator, number: number): readonly [number, number] {
-  switch (operator) {
-    case ":":
-      return [number, number];
-    case ">=":
-      return [number, Infinity];
-    case "<=":
-      return [-Infinity, number];
-    case ">":
-      return [nextDouble(number, 1), Infinity];
-    case "<":
-      return [-Infinity, nextDouble(number, -1)];
-  }
-}
+const NUMBER_BOUNDS: Readonly<Record<Operator, (number: number) => { readonly min: number; readonly max: number }>> = {
+  ":": (number) => ({ min: number, max: number }),
+  ">=": (number) => ({ min: number, max: Infinity }),
+  "<=": (number) => ({ min: -Infinity, max: number }),
+  ">": (number) => ({ min: nextDouble(number, 1), max: Infinity }),
+  "<": (number) => ({ min: -Infinity, max: nextDouble(number, -1) }),
+};
 
 /** The neighbouring double, so that an open end can be kept as a closed one. */
 function nextDouble(number: number, direction: 1 | -1): number {

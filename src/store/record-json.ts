@@ -119,11 +119,10 @@ const SIGNALS = { log: "logs", span: "traces" } as const satisfies Record<Record
 function toJson<T extends RecordTable>(table: T, sequence: number, stored: readonly StoredRecord[]): RecordJsons[T][] {
   const request = joinRequest(stored.map(({ piece }) => piece));
   const batch = createBatch(SIGNALS[table], request, { client: ClientMetadata.internal, arrivalUnixNano: 0n });
-  const write = JSON_WRITERS[table] as JsonWriter<T>;
+  const write: JsonWriter<T> = JSON_WRITERS[table];
   const jsons: RecordJsons[T][] = [];
   let index = 0;
-  for (const view of batch.view)
-    jsons.push(write(view as RecordViews[(typeof SIGNALS)[T]], stored[index++]!.row, sequence));
+  for (const view of batch.view) jsons.push(write(view, stored[index++]!.row, sequence));
   batch.release();
   return jsons;
 }

@@ -106,25 +106,25 @@ function lastText(fields: readonly Field[], number: number): string {
 
 /** The inverse of splitRequest: one request as OTLP bytes. */
 export function joinRequest(pieces: readonly ResourcePiece[]): Uint8Array {
-  return Buffer.concat(pieces.flatMap((piece) => field(1, joinResource(piece))));
+  return Buffer.concat(pieces.flatMap((piece) => encodeField(1, joinResource(piece))));
 }
 
 function joinResource(piece: ResourcePiece): Uint8Array {
-  const scopes = piece.scopes.flatMap((scope) => field(2, joinScope(scope)));
-  return Buffer.concat([...field(1, piece.resource), ...scopes, ...textField(3, piece.schemaUrl)]);
+  const scopes = piece.scopes.flatMap((scope) => encodeField(2, joinScope(scope)));
+  return Buffer.concat([...encodeField(1, piece.resource), ...scopes, ...textField(3, piece.schemaUrl)]);
 }
 
 function joinScope(piece: ScopePiece): Uint8Array {
-  const records = piece.records.flatMap((record) => field(2, record));
-  return Buffer.concat([...field(1, piece.scope), ...records, ...textField(3, piece.schemaUrl)]);
+  const records = piece.records.flatMap((record) => encodeField(2, record));
+  return Buffer.concat([...encodeField(1, piece.scope), ...records, ...textField(3, piece.schemaUrl)]);
 }
 
-function field(number: number, bytes: Uint8Array): Uint8Array[] {
+function encodeField(number: number, bytes: Uint8Array): Uint8Array[] {
   return [Uint8Array.of(number * 8 + LENGTH_DELIMITED, ...varint(bytes.length)), bytes];
 }
 
 function textField(number: number, text: string): Uint8Array[] {
-  return text === "" ? [] : field(number, encoder.encode(text));
+  return text === "" ? [] : encodeField(number, encoder.encode(text));
 }
 
 function varint(value: number): number[] {

@@ -72,7 +72,7 @@ class Page<J> {
 
   /** Only what stays on the page is loaded. Where loading throws, the page is as it was before. */
   add(hits: readonly Hit[], load: (wanted: readonly Hit[]) => J[]): void {
-    const sorted = [...this.#hits, ...hits].sort(newestFirst);
+    const sorted = [...this.#hits, ...hits].toSorted(newestFirst);
     const kept = sorted.slice(0, this.#fitting(sorted));
     const wanted = kept.filter((hit) => !this.#jsons.has(hit));
     const jsons = load(wanted);

@@ -35,7 +35,7 @@ export function listSegments(directory: string): SegmentFile[] {
     if (match !== null)
       found.push({ sequence: Number(match[1]), path: join(directory, name), isDamaged: match[2] !== undefined });
   }
-  return found.sort(
+  return found.toSorted(
     (left, right) => left.sequence - right.sequence || Number(right.isDamaged) - Number(left.isDamaged),
   );
 }

@@ -46,7 +46,7 @@ export class StoreReader {
   visitSegments(visit: (segment: SegmentReader) => boolean | void): void {
     const files = listSegments(this.#directory);
     this.#closeMissing(files);
-    for (const file of files.reverse()) {
+    for (const file of files.toReversed()) {
       if (file.isDamaged) continue;
       if (this.#visitOne(file, visit) === false) return;
     }

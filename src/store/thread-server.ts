@@ -8,8 +8,10 @@ export interface Handled<Reply> {
   readonly transfer?: readonly Transferable[];
 }
 
+export type Handler<Request, Reply> = (request: Request) => Handled<Reply>;
+
 /** Answers the envelopes of the thread that started this one, one after another. What `handle` throws goes back as an error. */
-export function serveThread<Request, Reply>(handle: (request: Request) => Handled<Reply>): void {
+export function serveThread<Request, Reply>(handle: Handler<Request, Reply>): void {
   const port = parentPort;
   if (port === null) throw new Error("this file is the entry of a worker thread");
   port.on("message", ({ id, request }: Envelope<Request>) => {

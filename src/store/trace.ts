@@ -51,8 +51,8 @@ function gather<T>(
     );
     kept.forEach(({ time }, index) => found.push({ time, value: values[index]! }));
   });
-  // sort() is stable: within one microsecond the order of arrival in a segment stays.
-  return { records: found.sort((left, right) => left.time - right.time).map(({ value }) => value), isCut };
+  // toSorted() is stable: within one microsecond the order of arrival in a segment stays.
+  return { records: found.toSorted((left, right) => left.time - right.time).map(({ value }) => value), isCut };
 }
 
 interface FoundRow {

@@ -15,20 +15,11 @@ serveThread<WriterRequest, WriterReply>((request) => {
   return { reply: { count, notes } };
 });
 
+/** Returns the items that were stored. */
 function work(open: StoreWriter, request: WriterRequest): number {
-  switch (request.kind) {
-    case "open":
-      return 0;
-    case "append":
-      return open.append(request.signal, request.bytes, request.arrivalMs);
-    case "prune":
-      open.prune(request.nowMs);
-      return 0;
-    case "set_aside":
-      for (const sequence of request.sequences) open.setAside(sequence);
-      return 0;
-    case "close":
-      open.close();
-      return 0;
-  }
+  if (request.kind === "append") return open.append(request.signal, request.bytes, request.arrivalMs);
+  if (request.kind === "prune") open.prune(request.nowMs);
+  if (request.kind === "set_aside") for (const sequence of request.sequences) open.setAside(sequence);
+  if (request.kind === "close") open.close();
+  return 0;
 }
