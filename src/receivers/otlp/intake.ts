@@ -6,7 +6,6 @@ import type { Host, Settings } from "../../core/component.ts";
 import type { Consumer } from "../../core/consumer.ts";
 import { ConsumeError } from "../../core/errors.ts";
 import type { Counter } from "../../core/meter.ts";
-import { ITEM_NAMES } from "../../core/signal.ts";
 import type { Signal } from "../../core/signal.ts";
 import { DecodeError } from "../../wire/decode-error.ts";
 
@@ -25,14 +24,14 @@ export class OtlpIntake {
   readonly #settings: Settings;
   readonly #host: Host;
   readonly #transport: Transport;
-  readonly #failed: Readonly<Record<Signal, Counter>>;
+  readonly #undecodable: Readonly<Record<Signal, Counter>>;
   #warnedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(settings: Settings, host: Host, transport: Transport) {
     this.#settings = settings;
     this.#host = host;
     this.#transport = transport;
-    this.#failed = failedCounters(settings, transport);
+    this.#undecodable = undecodableCounters(settings, transport);
   }
 
   /**
@@ -56,7 +55,7 @@ export class OtlpIntake {
       return decode();
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
-      this.#failed[signal].add(1);
+      this.#undecodable[signal].add(1);
       this.#warn(signal, error);
       throw new ConsumeError("permanent", error.message, { cause: error });
     }
@@ -72,14 +71,14 @@ export class OtlpIntake {
 }
 
 /**
- * The ledger counts what was accepted, refused and failed of an admission. What never becomes one is counted here: a
- * request that cannot be read, as one, since nobody knows how many items were in it.
+ * The ledger counts what was accepted, refused and failed of an admission, in items. A request that cannot be read never
+ * becomes one, and nobody knows how many items were in it.
  */
-function failedCounters({ id, meter }: Settings, transport: Transport): Readonly<Record<Signal, Counter>> {
-  const labels = { receiver: formatComponentId(id), transport };
-  const counterOf = (signal: Signal): Counter =>
-    meter.counter(`otelcol_receiver_failed_${ITEM_NAMES[signal]}`, labels, {
-      description: "Items that failed to be processed by the receiver, and requests that could not be read.",
-    });
+function undecodableCounters({ id, meter }: Settings, transport: Transport): Readonly<Record<Signal, Counter>> {
+  const counterOf = (signal: Signal): Counter => {
+    const labels = { receiver: formatComponentId(id), transport, otel_signal: signal };
+    const description = "Requests that were refused because they are not OTLP.";
+    return meter.counter("signalbox_receiver_undecodable_requests", labels, { description, unit: "{requests}" });
+  };
   return { traces: counterOf("traces"), metrics: counterOf("metrics"), logs: counterOf("logs") };
 }
