@@ -43,11 +43,9 @@ function urlOf({ protocol, grpcPort, httpPort }: ExportSettings, path: string): 
   return protocol === "grpc" ? `http://127.0.0.1:${grpcPort}` : `http://127.0.0.1:${httpPort}${path}`;
 }
 
-/** The exporters' enum of compressions, which they do not export; its values are the names. */
-type Compression = NonNullable<NonNullable<ConstructorParameters<typeof ProtoLogs>[0]>["compression"]>;
-
-function configOf(settings: ExportSettings, path: string) {
-  return { url: urlOf(settings, path), compression: settings.compression as string as Compression };
+/** An object without known fields: the exporters do not export the enum that types `compression`, whose values are the names. */
+function configOf(settings: ExportSettings, path: string): object {
+  return { url: urlOf(settings, path), compression: settings.compression };
 }
 
 async function exportLog(settings: ExportSettings): Promise<void> {
