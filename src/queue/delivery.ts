@@ -1,0 +1,187 @@
+import type { Clock } from "../core/clock.ts";
+import { sleep } from "../core/clock.ts";
+import { ConsumeError } from "../core/errors.ts";
+import type { OutgoingRequest, Sender, SendResult } from "../core/sender.ts";
+import { splitPayload } from "../wire/otlp/split-payload.ts";
+import type { RetryConfig } from "./config.ts";
+import type { DestinationHealth } from "./destination-health.ts";
+import { Backoff, DRAIN_BACKOFF_MS_MAX, RETRY_AFTER_MS_MAX } from "./retry.ts";
+
+export interface DeliverySettings {
+  readonly sender: Sender;
+  readonly retry: RetryConfig;
+  /** For one attempt; 0 for none. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** Numbers in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly health: DestinationHealth;
+}
+
+/** How long to go on. */
+export interface Patience {
+  /** Aborts when it is over: the attempt under way is broken off, and what is left stays undelivered. */
+  readonly end: AbortSignal;
+  /** Aborts when the gateway begins to shut down: waits between attempts become short. */
+  readonly hurry: AbortSignal;
+}
+
+/** What became of a request's items. `undelivered` ones were neither taken nor given up: patience ended before. */
+export interface DeliveryOutcome {
+  readonly sent: number;
+  readonly rejected: number;
+  readonly expired: number;
+  readonly undelivered: number;
+  /** Why not all were sent. */
+  readonly error: ConsumeError | undefined;
+}
+
+const BROKEN_OFF = new ConsumeError("refused", "the time to deliver it is over");
+
+export const NOTHING_DELIVERED: DeliveryOutcome = {
+  sent: 0,
+  rejected: 0,
+  expired: 0,
+  undelivered: 0,
+  error: undefined,
+};
+
+/** Hands requests over to one destination: attempts, waits, splits what is too large, and says what became of the items. */
+export class Delivery {
+  readonly #sender: Sender;
+  readonly #retry: RetryConfig;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #health: DestinationHealth;
+  /** The backend asked everyone to stay away until then (monotonic). */
+  #throttledUntilMs = 0;
+
+  constructor(settings: DeliverySettings) {
+    this.#sender = settings.sender;
+    this.#retry = settings.retry;
+    this.#timeoutMs = settings.timeoutMs;
+    this.#clock = settings.clock;
+    this.#random = settings.random;
+    this.#health = settings.health;
+  }
+
+  /** Never rejects. The bytes of one attempt are the bytes of all its attempts. */
+  async deliver(request: OutgoingRequest, patience: Patience): Promise<DeliveryOutcome> {
+    const startedMs = this.#clock.monotonicMs();
+    const backoff = new Backoff(this.#retry, this.#random);
+    let lastError: ConsumeError | undefined;
+    for (;;) {
+      if (this.#throttledUntilMs > 0) await this.#waitOutThrottle(patience);
+      const result = patience.end.aborted ? BROKEN_OFF : await this.#attempt(request, patience.end);
+      if (!(result instanceof ConsumeError)) return this.#arrived(request, result, lastError !== undefined);
+      if (patience.end.aborted) return this.#brokenOff(request, lastError);
+      if (!result.isRetryable) return this.#refused(request, result, patience, lastError !== undefined);
+      if (lastError === undefined) this.#health.failing(result);
+      lastError = result;
+      const delayMs = backoff.nextDelayMs(this.#clock.monotonicMs() - startedMs, result.retryAfterMs);
+      if (delayMs === undefined) return this.#expired(request, result);
+      this.#throttle(result.retryAfterMs);
+      await this.#wait(delayMs, patience);
+    }
+  }
+
+  #arrived({ payload }: OutgoingRequest, result: SendResult, wasFailing: boolean): DeliveryOutcome {
+    if (wasFailing) this.#health.recovered();
+    else this.#health.succeeded();
+    const rejected = Math.min(result.rejectedItems, payload.itemCount);
+    if (rejected > 0) this.#health.lost("rejected", rejected, result.message);
+    return { ...NOTHING_DELIVERED, sent: payload.itemCount - rejected, rejected };
+  }
+
+  #brokenOff({ payload }: OutgoingRequest, lastError: ConsumeError | undefined): DeliveryOutcome {
+    if (lastError !== undefined) this.#health.gaveUp();
+    return { ...NOTHING_DELIVERED, undelivered: payload.itemCount, error: lastError ?? BROKEN_OFF };
+  }
+
+  #expired({ payload }: OutgoingRequest, error: ConsumeError): DeliveryOutcome {
+    this.#health.gaveUp();
+    this.#health.lost("expired", payload.itemCount, error.message);
+    return { ...NOTHING_DELIVERED, expired: payload.itemCount, error };
+  }
+
+  /** These bytes will never be taken. Too many of them is the one refusal that can be mended here. */
+  #refused(
+    request: OutgoingRequest,
+    error: ConsumeError,
+    patience: Patience,
+    wasFailing: boolean,
+  ): Promise<DeliveryOutcome> | DeliveryOutcome {
+    if (wasFailing) this.#health.gaveUp();
+    if (error.kind === "too_large" && request.payload.itemCount > 1)
+      return this.#deliverHalves(request, error, patience);
+    return this.#rejected(request, error);
+  }
+
+  #rejected({ payload }: OutgoingRequest, error: ConsumeError): DeliveryOutcome {
+    this.#health.lost("rejected", payload.itemCount, error.message);
+    return { ...NOTHING_DELIVERED, rejected: payload.itemCount, error };
+  }
+
+  /** One after the other: this request has one consumer. Recursion ends at single items, so its depth is log2(items). */
+  async #deliverHalves(request: OutgoingRequest, error: ConsumeError, patience: Patience): Promise<DeliveryOutcome> {
+    const { signal, payload } = request;
+    const itemsMax = Math.ceil(payload.itemCount / 2);
+    const parts = splitPayload(signal, payload, { itemsMax });
+    if (parts.length < 2) return this.#rejected(request, error);
+    let outcome = NOTHING_DELIVERED;
+    for (const part of parts)
+      outcome = sumOutcomes(outcome, await this.deliver({ ...request, payload: part }, patience));
+    return outcome;
+  }
+
+  /** One attempt, within the timeout. Gives the error back instead of throwing it. */
+  async #attempt(request: OutgoingRequest, end: AbortSignal): Promise<SendResult | ConsumeError> {
+    const controller = new AbortController();
+    const breakOff = (): void => controller.abort();
+    const timer = this.#timeoutMs > 0 ? this.#clock.after(this.#timeoutMs, breakOff) : undefined;
+    end.addEventListener("abort", breakOff, { once: true });
+    try {
+      return await this.#sender.send(request, controller.signal);
+    } catch (thrown) {
+      // Whatever the exporter calls a broken-off attempt: the backend was too slow, which passes.
+      if (controller.signal.aborted) return timedOut(this.#timeoutMs, thrown);
+      return ConsumeError.from(thrown);
+    } finally {
+      timer?.cancel();
+      end.removeEventListener("abort", breakOff);
+    }
+  }
+
+  #throttle(retryAfterMs: number | undefined): void {
+    if (retryAfterMs === undefined) return;
+    const untilMs = this.#clock.monotonicMs() + Math.min(retryAfterMs, RETRY_AFTER_MS_MAX);
+    this.#throttledUntilMs = Math.max(this.#throttledUntilMs, untilMs);
+  }
+
+  /** Requests that have not failed themselves obey the hint too: the protocol asks the client to throttle. */
+  async #waitOutThrottle(patience: Patience): Promise<void> {
+    const leftMs = this.#throttledUntilMs - this.#clock.monotonicMs();
+    if (leftMs > 0) await this.#wait(leftMs, patience);
+  }
+
+  /** A wait that has begun ends when the hurry begins; one that begins in a hurry is short. */
+  #wait(delayMs: number, { end, hurry }: Patience): Promise<void> {
+    if (hurry.aborted) return sleep(this.#clock, Math.min(delayMs, DRAIN_BACKOFF_MS_MAX), end);
+    return sleep(this.#clock, delayMs, hurry);
+  }
+}
+
+export function sumOutcomes(left: DeliveryOutcome, right: DeliveryOutcome): DeliveryOutcome {
+  return {
+    sent: left.sent + right.sent,
+    rejected: left.rejected + right.rejected,
+    expired: left.expired + right.expired,
+    undelivered: left.undelivered + right.undelivered,
+    error: left.error ?? right.error,
+  };
+}
+
+function timedOut(timeoutMs: number, cause: unknown): ConsumeError {
+  return new ConsumeError("retryable", `no answer within ${timeoutMs} ms`, { cause });
+}

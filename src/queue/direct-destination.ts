@@ -1,0 +1,113 @@
+import type { Enlisted } from "../core/admission.ts";
+import type { ClientMetadata } from "../core/client-metadata.ts";
+import { ConsumeError } from "../core/errors.ts";
+import { RETRY_AFTER_MS_DEFAULT } from "../core/limits.ts";
+import type { Counter } from "../core/meter.ts";
+import type { Signal } from "../core/signal.ts";
+import type { Delivery, DeliveryOutcome } from "./delivery.ts";
+import type { Journal } from "./journal.ts";
+import type { DestinationAccount } from "./ledger-accounts.ts";
+import type { Ledger } from "./ledger.ts";
+import type { RoomQueue } from "./room.ts";
+import { Turns } from "./turns.ts";
+
+export interface DirectDestinationSettings {
+  readonly destination: string;
+  readonly signal: Signal;
+  readonly delivery: Delivery;
+  /** With wait_for_result the queue's room bounds who waits; without a queue the doors' budget does. */
+  readonly room: RoomQueue | undefined;
+  /** Requests at the same time. */
+  readonly requestsMax: number;
+  readonly ledger: Ledger;
+  readonly journal: Journal;
+}
+
+/**
+ * A required destination that is sent to while the sender waits: one without a queue, or with wait_for_result.
+ * It is at-least-once: what it took stays taken when another destination or the storage refuses the admission.
+ */
+export class DirectDestination {
+  readonly destination: string;
+  readonly signal: Signal;
+  readonly room: RoomQueue | undefined;
+  readonly #delivery: Delivery;
+  readonly #turns: Turns;
+  readonly #account: DestinationAccount;
+  readonly #sendFailed: Counter;
+  readonly #ledger: Ledger;
+  readonly #journal: Journal;
+
+  constructor(settings: DirectDestinationSettings) {
+    this.destination = settings.destination;
+    this.signal = settings.signal;
+    this.room = settings.room;
+    this.#delivery = settings.delivery;
+    this.#turns = new Turns(settings.requestsMax);
+    this.#ledger = settings.ledger;
+    this.#journal = settings.journal;
+    this.#account = settings.ledger.destination(settings.destination, settings.signal);
+    this.#sendFailed = settings.ledger.sendFailed(settings.destination, settings.signal);
+  }
+
+  get inFlightRequests(): number {
+    return this.#turns.takenCount;
+  }
+
+  /**
+   * Resolves with why the admission must be refused, or with undefined once the backend has the batch. Never rejects,
+   * and settles soon after `end` aborts even where the exporter ignores it.
+   */
+  async send({ payload }: Enlisted, client: ClientMetadata, end: AbortSignal): Promise<ConsumeError | undefined> {
+    if (!(await this.#turns.take(end))) return this.#inTime(undefined);
+    const request = { signal: this.signal, payload, client };
+    const delivery = this.#delivery.deliver(request, { end, hurry: end });
+    // The turn lasts as long as the attempt: an exporter that ignores the abort must not be called without bound.
+    void delivery.then(() => this.#turns.giveBack());
+    const outcome = await Promise.race([delivery, aborted(end)]);
+    return outcome === undefined ? this.#inTime(undefined) : this.#settle(outcome, payload.itemCount);
+  }
+
+  #settle(outcome: DeliveryOutcome, items: number): ConsumeError | undefined {
+    const error = this.#refusal(outcome);
+    if (error !== undefined) {
+      this.#sendFailed.add(items);
+      return error;
+    }
+    const { admitted, sent, rejected } = this.#account;
+    const deltas = [
+      { counter: admitted, items },
+      { counter: sent, items: outcome.sent },
+      { counter: rejected, items: outcome.rejected },
+    ];
+    this.#ledger.apply(deltas);
+    this.#journal.note(deltas);
+    return undefined;
+  }
+
+  /** What the backend took in part, it took: the rest is counted as rejected. */
+  #refusal({ sent, undelivered, expired, error }: DeliveryOutcome): ConsumeError | undefined {
+    if (undelivered > 0) return this.#inTime(error);
+    if (expired > 0) return this.#context("retryable", error);
+    return sent === 0 && error !== undefined ? this.#context(error.kind, error) : undefined;
+  }
+
+  #inTime(error: ConsumeError | undefined): ConsumeError {
+    const reason = error === undefined ? "" : `: ${error.message}`;
+    const settings = { retryAfterMs: error?.retryAfterMs ?? RETRY_AFTER_MS_DEFAULT, cause: error };
+    return new ConsumeError("retryable", `destination ${this.destination} did not take it in time${reason}`, settings);
+  }
+
+  #context(kind: ConsumeError["kind"], error: ConsumeError | undefined): ConsumeError {
+    const message = `destination ${this.destination}: ${error?.message ?? "not sent"}`;
+    const retryAfterMs = error?.retryAfterMs ?? (kind === "retryable" ? RETRY_AFTER_MS_DEFAULT : undefined);
+    return new ConsumeError(kind, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+}

@@ -1,0 +1,191 @@
+import type { Clock } from "../core/clock.ts";
+import { ConsumeError } from "../core/errors.ts";
+import { RETRY_AFTER_MS_DEFAULT } from "../core/limits.ts";
+import type { Logger } from "../core/logger.ts";
+import type { EncodedPayload } from "../wire/otlp/types.ts";
+import { RecentDurations } from "./recent-durations.ts";
+import type {
+  AdmissionRecord,
+  CompletionRecord,
+  EntryRef,
+  LedgerDelta,
+  QueueStorage,
+  StoredRecord,
+} from "./storage.ts";
+
+/**
+ * A group is whatever waits when the previous append ends, up to these bounds: one sync is shared by many, and none
+ * waits for company. The bounds keep one append short; beyond them the next group takes the rest.
+ */
+export const GROUP_ADMISSIONS_MAX = 256;
+export const GROUP_BYTES_MAX = 8 * 1024 * 1024;
+
+/** After a failed write of completions alone. Admissions try at once: each is a new request that wants an answer. */
+const REWRITE_DELAY_MS = 1_000;
+
+interface WaitingAdmission {
+  readonly record: AdmissionRecord;
+  readonly bytes: number;
+  readonly resolve: (sequence: number) => void;
+  readonly reject: (error: ConsumeError) => void;
+}
+
+export interface JournalSettings {
+  readonly storage: QueueStorage;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Writes admissions and completions to the storage in groups, one append at a time. */
+export class Journal {
+  readonly #storage: QueueStorage;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #syncs = new RecentDurations();
+  #admissions: WaitingAdmission[] = [];
+  /** Bounded by the entries that are in the queues. */
+  #completions: CompletionRecord[] = [];
+  /** Sums of what the ledger counted without a record of its own; bounded by the number of counters. */
+  #notes = new Map<LedgerDelta["counter"], number>();
+  #isAppending = false;
+  #isTimerSet = false;
+  #isFailing = false;
+  #isClosed = false;
+  #onIdle: (() => void)[] = [];
+
+  constructor(settings: JournalSettings) {
+    this.#storage = settings.storage;
+    this.#clock = settings.clock;
+    this.#logger = settings.logger;
+  }
+
+  /** Resolves with the admission's sequence number once it is kept. Rejects with a retryable ConsumeError. */
+  admit(record: AdmissionRecord): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#admissions.push({ record, bytes: distinctBytes(record), resolve, reject });
+      this.#kick();
+    });
+  }
+
+  /** Rides with the next group. Never fails towards the caller: what cannot be written now is written with a later one. */
+  complete(entries: readonly EntryRef[], ledger: readonly LedgerDelta[]): void {
+    this.#completions.push({ kind: "completion", entries, ledger });
+    this.#kickSoon(this.#storage.completionDelayMs);
+  }
+
+  /** Counts that belong to no entry (refusals, direct deliveries). They wait for the next group, whenever it comes. */
+  note(ledger: readonly LedgerDelta[]): void {
+    if (!this.#storage.isDurable) return;
+    for (const { counter, items } of ledger) this.#notes.set(counter, (this.#notes.get(counter) ?? 0) + items);
+  }
+
+  read(ref: EntryRef): EncodedPayload | Promise<EncodedPayload> {
+    return this.#storage.read(ref);
+  }
+
+  syncP99Ms(): number {
+    return this.#syncs.p99();
+  }
+
+  /** Writes what waits, a storage that fails is tried once more, and closes the storage. */
+  async close(): Promise<void> {
+    if (this.#hasWork()) this.#kick();
+    if (this.#isAppending) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    this.#isClosed = true;
+    await this.#storage.close();
+  }
+
+  #hasWork(): boolean {
+    return this.#admissions.length > 0 || this.#completions.length > 0 || this.#notes.size > 0;
+  }
+
+  #kickSoon(delayMs: number): void {
+    if (this.#isAppending || this.#isTimerSet || this.#isClosed) return;
+    if (delayMs === 0 && !this.#isFailing) return this.#kick();
+    this.#isTimerSet = true;
+    this.#clock.after(delayMs, () => {
+      this.#isTimerSet = false;
+      if (this.#completions.length > 0) this.#kick();
+    });
+  }
+
+  #kick(): void {
+    if (this.#isAppending) return;
+    this.#isAppending = true;
+    void this.#appendGroups();
+  }
+
+  /** While it awaits, admissions and completions are added to the lists; it takes them from the front. */
+  async #appendGroups(): Promise<void> {
+    do {
+      await this.#appendGroup();
+    } while (this.#admissions.length > 0 || (this.#completions.length > 0 && !this.#isFailing));
+    this.#isAppending = false;
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+    if (this.#completions.length > 0) this.#kickSoon(REWRITE_DELAY_MS);
+  }
+
+  async #appendGroup(): Promise<void> {
+    const admissions = this.#takeAdmissions();
+    const completions = this.#takeCompletions();
+    const startedMs = this.#clock.monotonicMs();
+    try {
+      const first = await this.#storage.append([...admissions.map(({ record }) => record), ...completions]);
+      this.#syncs.add(this.#clock.monotonicMs() - startedMs);
+      this.#reportWorking();
+      for (const [index, admission] of admissions.entries()) admission.resolve(first + index);
+    } catch (thrown) {
+      this.#completions = [...completions, ...this.#completions];
+      const error = this.#reportFailing(thrown);
+      for (const admission of admissions) admission.reject(error);
+    }
+  }
+
+  #takeAdmissions(): WaitingAdmission[] {
+    let bytes = 0;
+    let count = 0;
+    for (const admission of this.#admissions) {
+      bytes += admission.bytes;
+      if (count > 0 && (count === GROUP_ADMISSIONS_MAX || bytes > GROUP_BYTES_MAX)) break;
+      count += 1;
+    }
+    return this.#admissions.splice(0, count);
+  }
+
+  #takeCompletions(): StoredCompletions {
+    const completions = this.#completions;
+    this.#completions = [];
+    // While the storage fails they stay summed up, or each failed attempt would add a record to write later.
+    if (this.#notes.size === 0 || this.#isFailing) return completions;
+    const ledger = [...this.#notes].map(([counter, items]) => ({ counter, items }));
+    this.#notes = new Map();
+    return [...completions, { kind: "completion", entries: [], ledger }];
+  }
+
+  #reportWorking(): void {
+    if (!this.#isFailing) return;
+    this.#isFailing = false;
+    this.#logger.info("the queue storage writes again");
+  }
+
+  #reportFailing(thrown: unknown): ConsumeError {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    if (!this.#isFailing) {
+      this.#isFailing = true;
+      this.#logger.error("the queue storage cannot write; requests are refused until it can", { error: reason });
+    }
+    const settings = { retryAfterMs: RETRY_AFTER_MS_DEFAULT, cause: thrown };
+    return new ConsumeError("retryable", `the queue storage cannot write: ${reason}`, settings);
+  }
+}
+
+type StoredCompletions = Extract<StoredRecord, { kind: "completion" }>[];
+
+/** What the storage will write: identical batches share one payload object. */
+function distinctBytes({ entries }: AdmissionRecord): number {
+  const [only] = entries;
+  if (entries.length === 1 && only !== undefined) return only.payload.size;
+  let bytes = 0;
+  for (const payload of new Set(entries.map((entry) => entry.payload))) bytes += payload.size;
+  return bytes;
+}

@@ -1,0 +1,293 @@
+import { ClientMetadata } from "../core/client-metadata.ts";
+import type { Clock, Timer } from "../core/clock.ts";
+import { ConsumeError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import type { OutgoingRequest } from "../core/sender.ts";
+import type { Signal } from "../core/signal.ts";
+import { mergePayloads } from "../wire/otlp/payload.ts";
+import { splitPayload } from "../wire/otlp/split-payload.ts";
+import type { EncodedPayload } from "../wire/otlp/types.ts";
+import { Batcher } from "./batcher.ts";
+import type { SendingQueueConfig } from "./config.ts";
+import type { Delivery, DeliveryOutcome, Patience } from "./delivery.ts";
+import { NOTHING_DELIVERED, sumOutcomes } from "./delivery.ts";
+import type { Journal } from "./journal.ts";
+import type { DestinationAccount } from "./ledger-accounts.ts";
+import type { Ledger } from "./ledger.ts";
+import type { QueueEntry } from "./queue-entry.ts";
+import type { RoomList, RoomQueue } from "./room.ts";
+import type { LedgerDelta } from "./storage.ts";
+
+/** A sender that ignores the abort of its attempt is left behind after this time. */
+const ABORT_GRACE_MS = 200;
+
+export interface SendingQueueSettings {
+  readonly destination: string;
+  readonly signal: Signal;
+  readonly config: SendingQueueConfig;
+  readonly delivery: Delivery;
+  readonly room: RoomQueue;
+  readonly rooms: RoomList;
+  readonly journal: Journal;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Entries that an admission pushes out, and the room that it holds beyond theirs until it is settled. */
+export interface Eviction {
+  readonly entries: readonly QueueEntry[];
+  readonly heldRoom: number;
+}
+
+/**
+ * The queue of one destination and signal, and its consumers. Each consumer has one request at a time, from the first
+ * attempt to the last; a backend that hangs holds only its consumers, and nothing here waits in a loop.
+ *
+ * An entry is queued, then in flight, then completed; or it goes back from flight to queue when shutdown ends first.
+ */
+export class SendingQueue {
+  readonly destination: string;
+  readonly signal: Signal;
+  readonly config: SendingQueueConfig;
+  readonly room: RoomQueue;
+  readonly account: DestinationAccount;
+  readonly #settings: SendingQueueSettings;
+  readonly #batcher: Batcher;
+  readonly #end = new AbortController();
+  readonly #hurry = new AbortController();
+  readonly #patience: Patience = { end: this.#end.signal, hurry: this.#hurry.signal };
+  #queuedItems = 0;
+  #inFlightItems = 0;
+  #consumerCount = 0;
+  #isStarted = false;
+  #flushTimer: Timer | undefined;
+  #onChange: (() => void) | undefined;
+
+  constructor(settings: SendingQueueSettings) {
+    this.destination = settings.destination;
+    this.signal = settings.signal;
+    this.config = settings.config;
+    this.room = settings.room;
+    this.#settings = settings;
+    this.#batcher = new Batcher(settings.config.batch);
+    this.account = settings.ledger.destination(settings.destination, settings.signal);
+    this.account.observe(() => this);
+  }
+
+  get queuedItems(): number {
+    return this.#queuedItems;
+  }
+
+  get inFlightItems(): number {
+    return this.#inFlightItems;
+  }
+
+  /** Requests to the backend right now, waits between attempts included. */
+  get inFlightRequests(): number {
+    return this.#consumerCount;
+  }
+
+  /** From now on what is queued is sent. */
+  start(): void {
+    this.#isStarted = true;
+    this.#dispatch();
+  }
+
+  /** Takes entries over whose room has been taken and whose bytes are stored. */
+  accept(entry: QueueEntry): void {
+    this.#batcher.add(entry, this.#now());
+    this.#queuedItems += entry.itemCount;
+    this.#dispatch();
+  }
+
+  /**
+   * Makes room for `size` without waiting: what is free, then, with overflow drop_oldest, the oldest entries. They count
+   * as queued until the admission is settled: evicted() or restore(). undefined where there is not enough to push out.
+   */
+  makeRoom(size: number): Eviction | undefined {
+    const entries: QueueEntry[] = [];
+    let free = Math.max(this.room.free, 0);
+    while (free < size && this.config.overflow === "drop_oldest") {
+      const oldest = this.#batcher.takeOldest();
+      if (oldest === undefined) break;
+      entries.push(oldest);
+      free += oldest.room;
+    }
+    if (free < size) {
+      for (const entry of entries) this.#batcher.putBack(entry, this.#now());
+      return undefined;
+    }
+    // The room of what is pushed out stays taken until then, so that it is still there if the admission fails.
+    const heldRoom = Math.max(size - sumRoom(entries), 0);
+    this.room.used += heldRoom;
+    return { entries, heldRoom };
+  }
+
+  /** The admission is kept, so these are gone; its storage record says so already. */
+  evicted(eviction: Eviction, size: number): void {
+    for (const entry of eviction.entries) this.#queuedItems -= entry.itemCount;
+    this.#settings.rooms.giveBack(this.room, eviction.heldRoom + sumRoom(eviction.entries) - size);
+  }
+
+  /** The admission failed: everything is as before. */
+  restore(eviction: Eviction): void {
+    for (const entry of eviction.entries) this.#batcher.putBack(entry, this.#now());
+    this.#settings.rooms.giveBack(this.room, eviction.heldRoom);
+    this.#dispatch();
+  }
+
+  /** Sends what is queued, without waiting for company, until it is empty or `end` aborts. Entries that are left stay queued. */
+  async drain(end: AbortSignal): Promise<void> {
+    this.#hurry.abort();
+    this.#dispatch();
+    await this.#until(() => this.#queuedItems === 0 && this.#consumerCount === 0, end);
+    this.#isStarted = false;
+    this.#flushTimer?.cancel();
+    this.#end.abort();
+    if (this.#consumerCount === 0) return;
+    const grace = new AbortController();
+    const timer = this.#settings.clock.after(ABORT_GRACE_MS, () => grace.abort());
+    await this.#until(() => this.#consumerCount === 0, grace.signal);
+    timer.cancel();
+  }
+
+  #now(): number {
+    return this.#settings.clock.monotonicMs();
+  }
+
+  /** Starts a consumer for each request that is due, as long as one is free. */
+  #dispatch(): void {
+    if (!this.#isStarted) return;
+    while (this.#consumerCount < this.config.num_consumers) {
+      const entries = this.#batcher.takeDue(this.#now(), this.#hurry.signal.aborted);
+      if (entries === undefined) return this.#armFlush();
+      this.#consumerCount += 1;
+      void this.#consume(entries);
+    }
+  }
+
+  /** One timer for the lane that is due first; a consumer that becomes free looks again anyway. */
+  #armFlush(): void {
+    const dueMs = this.#batcher.nextDueMs();
+    if (dueMs === undefined || this.#flushTimer !== undefined) return;
+    this.#flushTimer = this.#settings.clock.after(dueMs - this.#now(), () => {
+      this.#flushTimer = undefined;
+      this.#dispatch();
+    });
+  }
+
+  async #consume(entries: readonly QueueEntry[]): Promise<void> {
+    const items = sumItems(entries);
+    this.#queuedItems -= items;
+    this.#inFlightItems += items;
+    const readable = await this.#read(entries);
+    const outcome = await this.#deliver(readable, entries);
+    this.#inFlightItems -= items;
+    if (outcome.undelivered > 0) this.#takeBack(entries, items);
+    else this.#complete(entries, outcome, items - sumOf(outcome));
+    this.#consumerCount -= 1;
+    this.#dispatch();
+    this.#onChange?.();
+  }
+
+  /** The payloads that can be read. Mostly they are in memory, and nothing is awaited. */
+  async #read(entries: readonly QueueEntry[]): Promise<EncodedPayload[]> {
+    const payloads: EncodedPayload[] = [];
+    for (const entry of entries) {
+      try {
+        const payload = this.#settings.journal.read(entry.ref);
+        payloads.push(payload instanceof Promise ? await payload : payload);
+      } catch (thrown) {
+        const reason = ConsumeError.from(thrown).message;
+        const message = `destination ${this.destination}: ${entry.itemCount} items cannot be read back: ${reason}`;
+        this.#settings.logger.error(message);
+      }
+    }
+    return payloads;
+  }
+
+  /** What a bug of ours throws costs these entries, not the queue. */
+  async #deliver(payloads: readonly EncodedPayload[], entries: readonly QueueEntry[]): Promise<DeliveryOutcome> {
+    let outcome = NOTHING_DELIVERED;
+    try {
+      const client = this.#clientOf(entries);
+      for (const payload of this.#requestsOf(payloads)) {
+        const request: OutgoingRequest = { signal: this.signal, payload, client };
+        outcome = sumOutcomes(outcome, await this.#settings.delivery.deliver(request, this.#patience));
+      }
+      return outcome;
+    } catch (thrown) {
+      const error = ConsumeError.from(thrown, `destination ${this.destination}`);
+      this.#settings.logger.error(error.message);
+      return { ...outcome, rejected: sumItems(entries) - outcome.sent - outcome.expired, error };
+    }
+  }
+
+  /** One request, or several where a single entry is larger than max_size. */
+  #requestsOf(payloads: readonly EncodedPayload[]): readonly EncodedPayload[] {
+    if (payloads.length === 0) return [];
+    const payload = mergePayloads(payloads);
+    const { batch } = this.config;
+    if (batch === undefined || batch.max_size === 0) return [payload];
+    const size = batch.sizer === "bytes" ? payload.size : payload.itemCount;
+    if (size <= batch.max_size) return [payload];
+    const bounds = batch.sizer === "bytes" ? { bytesMax: batch.max_size } : { itemsMax: batch.max_size };
+    return splitPayload(this.signal, payload, bounds);
+  }
+
+  #clientOf(entries: readonly QueueEntry[]): ClientMetadata {
+    const { client } = entries[0]!;
+    if (entries.length === 1) return client;
+    const shared = this.#batcher.sharedMetadata(client);
+    return shared.size === 0 ? ClientMetadata.internal : new ClientMetadata("internal", "", shared);
+  }
+
+  /** Shutdown came first. Parts that did arrive are not remembered: the whole request is sent again, at least once. */
+  #takeBack(entries: readonly QueueEntry[], items: number): void {
+    for (const entry of entries) this.#batcher.putBack(entry, this.#now());
+    this.#queuedItems += items;
+  }
+
+  #complete(entries: readonly QueueEntry[], outcome: DeliveryOutcome, unreadable: number): void {
+    const { account } = this;
+    const deltas: LedgerDelta[] = [];
+    if (outcome.sent > 0) deltas.push({ counter: account.sent, items: outcome.sent });
+    if (outcome.rejected > 0) deltas.push({ counter: account.rejected, items: outcome.rejected });
+    if (outcome.expired > 0) deltas.push({ counter: account.expired, items: outcome.expired });
+    if (unreadable > 0) deltas.push({ counter: account.dropped.for("unreadable"), items: unreadable });
+    const { ledger, journal, rooms } = this.#settings;
+    ledger.apply(deltas);
+    const refs = entries.map((entry) => entry.ref);
+    journal.complete(refs, deltas);
+    rooms.giveBack(this.room, sumRoom(entries));
+  }
+
+  /** Resolves when `isReached`, looked at after each request, or when `end` aborts. */
+  #until(isReached: () => boolean, end: AbortSignal): Promise<void> {
+    if (isReached() || end.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        this.#onChange = undefined;
+        end.removeEventListener("abort", finish);
+        resolve();
+      };
+      this.#onChange = () => {
+        if (isReached()) finish();
+      };
+      end.addEventListener("abort", finish, { once: true });
+    });
+  }
+}
+
+function sumItems(entries: readonly QueueEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.itemCount, 0);
+}
+
+function sumRoom(entries: readonly QueueEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.room, 0);
+}
+
+function sumOf({ sent, rejected, expired, undelivered }: DeliveryOutcome): number {
+  return sent + rejected + expired + undelivered;
+}
