@@ -1,0 +1,250 @@
+import type { z } from "zod";
+import { describeFound, describeHidden } from "./found.ts";
+import { isNull, placeAt } from "./located.ts";
+import type { Located } from "./located.ts";
+import { didYouMean } from "./nearest.ts";
+import type { SettingNotes } from "./notes.ts";
+import { formatPath, quote } from "./problem.ts";
+import type { Path, PathSegment, Position, Problem } from "./problem.ts";
+import { keysAt, notesAt, schemaAt } from "./schema-walk.ts";
+
+/**
+ * Turns zod's issues into Problems: what was found comes from the located tree, what was expected and how to mend it
+ * from the issue and from the notes of the schema at its path.
+ */
+
+type Issue = z.core.$ZodIssue;
+
+/** What a block is validated with: its schema, its YAML and where it stands. */
+export interface BlockPlace {
+  readonly schema: z.core.$ZodType;
+  readonly root: Located;
+  /** Where the block's key stands. */
+  readonly position: Position;
+  /** `["exporters", "otlp_grpc/dash0"]` */
+  readonly path: Path;
+}
+
+/** All that a message about one value needs. */
+interface Subject {
+  readonly block: BlockPlace;
+  readonly path: Path;
+  readonly node: Located | undefined;
+  readonly position: Position;
+  readonly notes: SettingNotes;
+  readonly layers: readonly z.core.$ZodType[];
+  readonly isSecret: boolean;
+}
+
+export function problemsOf(issue: Issue, block: BlockPlace): Problem[] {
+  if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(subjectAt(block, issue.path), key));
+  if (issue.code === "invalid_union") return unionProblems(issue, block);
+  return [problemOf(issue, subjectAt(block, issue.path))];
+}
+
+function subjectAt(block: BlockPlace, issuePath: readonly PropertyKey[]): Subject {
+  const path = issuePath.map((segment): PathSegment => (typeof segment === "number" ? segment : String(segment)));
+  const { layers, isSecret } = schemaAt(block.schema, path);
+  return { block, path, ...placeOf(block, path), notes: notesAt(layers), layers, isSecret };
+}
+
+function placeOf(block: BlockPlace, path: Path): { node: Located | undefined; position: Position } {
+  const place = placeAt(block.root, block.position, path);
+  return { node: place.node, position: place.position };
+}
+
+function problem({ block, path, position }: Subject, message: string, fix?: string): Problem {
+  return { position, path: formatPath([...block.path, ...path]), message, ...(fix !== undefined && { fix }) };
+}
+
+function unknownKey(parent: Subject, key: string): Problem {
+  const known = keysAt(parent.layers);
+  const path = [...parent.path, key];
+  const subject = { ...parent, path, position: keyPosition(parent, key) };
+  const message =
+    known.length === 0
+      ? `has the unknown key ${quote(key)}; no keys are known here`
+      : `has the unknown key ${quote(key)}`;
+  return problem(
+    subject,
+    message,
+    didYouMean(key, known) ?? (known.length === 0 ? "leave it out" : `the keys are ${listWords(known)}`),
+  );
+}
+
+function keyPosition(parent: Subject, key: string): Position {
+  const entry = parent.node?.kind === "map" ? parent.node.entries.get(key) : undefined;
+  return entry?.keyPosition ?? parent.position;
+}
+
+function problemOf(issue: Exclude<Issue, { code: "unrecognized_keys" }>, subject: Subject): Problem {
+  if (isMissing(subject)) return problem(subject, requires(subject), missingFix(issue, subject));
+  const params =
+    issue.code === "custom" ? (issue.params as { expected?: string; fix?: string } | undefined) : undefined;
+  if (isEmptyText(subject.node) && (params?.expected !== undefined || issue.code === "too_small")) {
+    return problem(subject, requires(subject), missingFix(issue, subject));
+  }
+  if (issue.code === "custom" && params?.expected === undefined) {
+    return problem(subject, withoutValues(issue.message, subject.block.root), maskFix(params?.fix, subject));
+  }
+  const expected =
+    params?.expected ?? (issue.code === "invalid_type" ? subject.notes.expected : undefined) ?? expectation(issue);
+  return problem(subject, `found ${foundIn(subject)}, expected ${expected}`, fixFor(issue, subject, params?.fix));
+}
+
+function foundIn({ node, isSecret }: Subject): string {
+  return isSecret ? describeHidden(node) : describeFound(node);
+}
+
+/** A key that is absent, or stands without a value; an empty item of a list is there. */
+function isMissing({ node, path }: Subject): boolean {
+  return typeof path.at(-1) === "string" && (node === undefined || isNull(node));
+}
+
+function isEmptyText(node: Located | undefined): boolean {
+  return node?.kind === "scalar" && node.value === "";
+}
+
+/** The Collector's words. */
+function requires({ node, path }: Subject): string {
+  const empty = node?.expansion?.empty ?? [];
+  const reason = empty.length === 0 ? "" : `, but ${empty.join(" and ")} stands for nothing`;
+  return `requires a non-empty ${quote(String(path.at(-1)))}${reason}`;
+}
+
+function missingFix(issue: Issue, { notes, path }: Subject): string | undefined {
+  const key = String(path.at(-1));
+  if (notes.example !== undefined) return `write ${key}: ${notes.example}`;
+  if (issue.code === "invalid_value") return `write one of ${listValues(issue.values)}`;
+  return typeof notes.fix === "string" ? notes.fix : undefined;
+}
+
+function maskFix(fix: string | undefined, { block }: Subject): string | undefined {
+  return fix === undefined ? undefined : withoutValues(fix, block.root);
+}
+
+function fixFor(issue: Issue, subject: Subject, own: string | undefined): string | undefined {
+  const { node, notes, isSecret } = subject;
+  const isShown = node?.kind === "scalar" && node.expansion === undefined && !isSecret;
+  const shown = isShown ? node.value : undefined;
+  if (own !== undefined) return maskFix(own, subject);
+  const noted = typeof notes.fix === "function" ? notes.fix(shown) : notes.fix;
+  if (noted !== undefined) return noted;
+  if (issue.code === "invalid_value")
+    return typeof shown === "string" ? didYouMean(shown, issue.values.map(String)) : undefined;
+  return issue.code === "invalid_type" ? typeFix(issue.expected, shown, subject) : undefined;
+}
+
+const TRUE_WORDS = new Set(["yes", "on", "y", "true"]);
+const FALSE_WORDS = new Set(["no", "off", "n", "false"]);
+
+/** How a value that was written in one type is written in another. */
+function typeFix(expected: string, shown: unknown, { notes, layers, path }: Subject): string | undefined {
+  const text = String(shown);
+  if (expected === "boolean" && TRUE_WORDS.has(text.toLowerCase())) return "write true";
+  if (expected === "boolean" && FALSE_WORDS.has(text.toLowerCase())) return "write false";
+  if (["number", "int"].includes(expected) && typeof shown === "string" && /^-?\d+(\.\d+)?$/.test(shown))
+    return `write ${shown} without quotes`;
+  if (expected === "string" && (typeof shown === "number" || typeof shown === "boolean")) return `write "${text}"`;
+  if (expected === "array" && shown !== undefined && shown !== null) return `write it as a list: [${text}]`;
+  const keys = keysAt(layers);
+  if (expected === "object" && keys.length > 0) return `write it as a map; the keys are ${listWords(keys)}`;
+  return notes.example === undefined ? undefined : `write ${String(path.at(-1))}: ${notes.example}`;
+}
+
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  string: "a string",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  object: "a map",
+  record: "a map",
+  array: "a list",
+  tuple: "a list",
+  never: "nothing",
+};
+
+/** Completes "expected ..." from the issue alone. */
+function expectation(issue: Issue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return TYPE_WORDS[issue.expected] ?? `a ${issue.expected}`;
+    case "invalid_value":
+      return issue.values.length === 1 ? listValues(issue.values) : `one of ${listValues(issue.values)}`;
+    case "too_small":
+      return bound(issue.origin, issue.minimum, issue.inclusive === false ? "more than" : "at least");
+    case "too_big":
+      return bound(issue.origin, issue.maximum, issue.inclusive === false ? "less than" : "at most");
+    case "not_multiple_of":
+      return `a multiple of ${issue.divisor}`;
+    case "invalid_format":
+      return issue.pattern === undefined ? `a valid ${issue.format}` : `a match of ${issue.pattern}`;
+    case "invalid_key":
+      return issue.issues.map(expectation).join(" and ");
+    case "unrecognized_keys":
+    case "invalid_union":
+    case "invalid_element":
+    case "custom":
+      return "another value";
+    default:
+      return issue satisfies never;
+  }
+}
+
+function bound(origin: string, limit: number | bigint, words: string): string {
+  if (Number(limit) >= Number.MAX_SAFE_INTEGER) return "a whole number below 2^53";
+  if (origin === "string") return `${words} ${limit} characters`;
+  if (origin === "array") return `${words} ${limit} entries`;
+  return `${words} ${limit}`;
+}
+
+type UnionIssue = Extract<Issue, { code: "invalid_union" }>;
+
+/** Of a union's branches, the one that the value nearly fits speaks; where none does, all are named. */
+function unionProblems(issue: UnionIssue, block: BlockPlace): Problem[] {
+  const subject = subjectAt(block, issue.path);
+  if ("options" in issue && issue.options !== undefined) {
+    return [problemOf({ code: "invalid_value", values: issue.options, path: issue.path, message: "" }, subject)];
+  }
+  const [nearest] = issue.errors.filter(isNearlyFitting).toSorted((a, b) => a.length - b.length);
+  if (nearest !== undefined && subject.notes.expected === undefined) {
+    return nearest.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, block));
+  }
+  const expected = subject.notes.expected ?? [...new Set(issue.errors.flat().map(expectation))].join(" or ");
+  return [problemOf({ code: "custom", path: issue.path, message: "", params: { expected } }, subject)];
+}
+
+function isNearlyFitting(branch: readonly Issue[]): boolean {
+  return branch.every((inner) => inner.path.length > 0 || inner.code !== "invalid_type");
+}
+
+// Shorter texts are too likely to be ordinary words of the message.
+const SCRUBBED_LENGTH_MIN = 6;
+
+/** A component's own message may repeat a value; what came from a variable is replaced by the expression. */
+function withoutValues(message: string, root: Located): string {
+  let text = message;
+  for (const { text: value, written } of expansionsIn(root)) {
+    if (value.length >= SCRUBBED_LENGTH_MIN) text = text.replaceAll(value, written);
+  }
+  return text;
+}
+
+function expansionsIn(node: Located): NonNullable<Located["expansion"]>[] {
+  const own = node.expansion === undefined ? [] : [node.expansion];
+  if (node.kind === "list") return [...own, ...node.items.flatMap(expansionsIn)];
+  if (node.kind === "map")
+    return [...own, ...Array.from(node.entries.values(), (entry) => expansionsIn(entry.node)).flat()];
+  return own;
+}
+
+const LISTED_MAX = 24;
+
+function listWords(words: readonly string[]): string {
+  const listed = words.slice(0, LISTED_MAX).join(", ");
+  return words.length > LISTED_MAX ? `${listed} and ${words.length - LISTED_MAX} more` : listed;
+}
+
+function listValues(values: readonly z.core.util.Primitive[]): string {
+  return listWords(values.map((value) => (typeof value === "string" ? quote(value) : String(value))));
+}

@@ -1,0 +1,128 @@
+import { checkSections, readSection, SECTION_NAMES } from "./components.ts";
+import type { Sections } from "./components.ts";
+import type { Configuration, FactoryLookup } from "./configuration.ts";
+import { expand } from "./expand.ts";
+import { describeFound } from "./found.ts";
+import { isNull, mergeLocated } from "./located.ts";
+import type { Located } from "./located.ts";
+import { sortProblems } from "./problem.ts";
+import type { Position, Problem } from "./problem.ts";
+import { checkKeys, readBlock, Report } from "./report.ts";
+import type { Entries } from "./report.ts";
+import { EnvironmentScheme } from "./schemes.ts";
+import type { Environment, Schemes } from "./schemes.ts";
+import { readService, warnOfUnused } from "./service.ts";
+import { signalboxConfig } from "./signalbox.ts";
+import { parseYaml } from "./yaml.ts";
+import type { SourceFile } from "./yaml.ts";
+
+export interface LoadSettings {
+  /** Later files are laid over earlier ones: maps merge, everything else is replaced. At least one. */
+  readonly files: readonly SourceFile[];
+  readonly env: Environment;
+  readonly factories: FactoryLookup;
+}
+
+export type LoadResult =
+  | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] };
+
+/**
+ * From the texts of the files to a checked configuration, or to all that is wrong with them, in file order.
+ * Pure: reads neither files nor the process's environment. Never throws on any input.
+ */
+export function loadConfiguration(settings: LoadSettings): LoadResult {
+  const report = new Report();
+  const root = readTree(settings, report);
+  const configuration = root === undefined ? undefined : readConfiguration(root, settings, report);
+  const fileNames = settings.files.map((file) => file.name);
+  const warnings = sortProblems(report.warnings, fileNames);
+  if (configuration === undefined || report.problems.length > 0) {
+    return { ok: false, problems: sortProblems(report.problems, fileNames), warnings };
+  }
+  return { ok: true, configuration, warnings };
+}
+
+/** Parses, merges, and puts in the variables. Absent where the YAML is broken or empty: nothing more can be said then. */
+export function readTree({ files, env }: Pick<LoadSettings, "files" | "env">, report: Report): Located | undefined {
+  const parsed = files.map((file) => parseYaml(file));
+  for (const { problems } of parsed) report.add({ problems });
+  const roots = parsed.flatMap(({ root }) => (root === undefined ? [] : [root]));
+  if (roots.length < files.length && report.problems.length > 0) return undefined;
+  const merged = roots.reduce<Located | undefined>(
+    (below, above) => (below === undefined ? above : mergeLocated(below, above)),
+    undefined,
+  );
+  if (merged === undefined || isNull(merged)) {
+    report.problem(
+      startOf(files),
+      [],
+      "empty configuration file",
+      "write at least receivers, exporters and service.pipelines",
+    );
+    return undefined;
+  }
+  const expanded = expand(merged, schemesFor(env));
+  report.add(expanded);
+  return expanded.root;
+}
+
+/** The next schemes (`file`, `yaml`) are more entries here. */
+function schemesFor(env: Environment): Schemes {
+  return new Map([["env", new EnvironmentScheme(env)]]);
+}
+
+function startOf(files: readonly SourceFile[]): Position {
+  return { file: files[0]?.name ?? "configuration", line: 1, column: 1 };
+}
+
+const SECTIONS = [...Object.values(SECTION_NAMES), "service", "signalbox"];
+
+function readConfiguration(root: Located, settings: LoadSettings, report: Report): Configuration | undefined {
+  if (root.kind !== "map") {
+    report.problem(
+      root.position,
+      [],
+      `found ${describeFound(root)}, expected a map of sections`,
+      `the sections are ${SECTIONS.join(", ")}`,
+    );
+    return undefined;
+  }
+  // What an expression broke was said by expand(); the same place is not reported again as missing or of a wrong type.
+  const alreadyReported = new Set(report.problems.map(placeKey));
+  const found = new Report();
+  const configuration = readSections(root.entries, startOf(settings.files), settings.factories, found);
+  report.add({
+    problems: found.problems.filter((problem) => !alreadyReported.has(placeKey(problem))),
+    warnings: found.warnings,
+  });
+  return configuration;
+}
+
+function placeKey({ position, path }: Problem): string {
+  return `${position.file}:${position.line}:${position.column} ${path}`;
+}
+
+function readSections(entries: Entries, start: Position, factories: FactoryLookup, report: Report): Configuration {
+  checkKeys(entries, SECTIONS, [], report);
+  const sections: Sections = {
+    receiver: readSection("receiver", entries, factories, report),
+    processor: readSection("processor", entries, factories, report),
+    exporter: readSection("exporter", entries, factories, report),
+    connector: readSection("connector", entries, factories, report),
+    extension: readSection("extension", entries, factories, report),
+  };
+  checkSections(entries, sections, start, report);
+  const { pipelines, ...service } = readService(entries.get("service"), sections, start, report);
+  warnOfUnused(sections, report);
+  return {
+    receivers: sections.receiver.components,
+    processors: sections.processor.components,
+    exporters: sections.exporter.components,
+    connectors: sections.connector.components,
+    extensions: sections.extension.components,
+    pipelines,
+    service,
+    signalbox: readBlock(signalboxConfig, entries.get("signalbox"), ["signalbox"], report),
+  };
+}

@@ -1,0 +1,114 @@
+import type { Path, Position } from "./problem.ts";
+
+/**
+ * A YAML value that knows where it stands. Immutable, so that an alias shares the node of its anchor.
+ * What plain JavaScript values lose is kept here: positions, and which values came from a variable.
+ */
+export type Located = LocatedScalar | LocatedMap | LocatedList;
+
+interface LocatedBase {
+  readonly position: Position;
+  /** Nodes in this tree, aliases counted as often as they stand: the bound against alias bombs. */
+  readonly nodeCount: number;
+  /** Set on everything that an expression such as `${env:NAME}` gave. */
+  readonly expansion?: Expansion;
+}
+
+export interface LocatedScalar extends LocatedBase {
+  readonly kind: "scalar";
+  readonly value: string | number | boolean | null;
+}
+
+export interface LocatedMap extends LocatedBase {
+  readonly kind: "map";
+  readonly entries: ReadonlyMap<string, LocatedEntry>;
+}
+
+export interface LocatedList extends LocatedBase {
+  readonly kind: "list";
+  readonly items: readonly Located[];
+}
+
+export interface LocatedEntry {
+  readonly keyPosition: Position;
+  readonly node: Located;
+}
+
+export interface Expansion {
+  /** What stands in the file; shown in messages in place of the value. */
+  readonly written: string;
+  /** The value as text, for fields that want a string: `012` stays `012`. May be a secret. */
+  readonly text: string;
+  /** The expressions in it that stood for nothing: variables not set, or set to nothing. */
+  readonly empty: readonly string[];
+}
+
+export function scalarNode(value: LocatedScalar["value"], position: Position, expansion?: Expansion): LocatedScalar {
+  return { kind: "scalar", value, position, nodeCount: 1, ...(expansion !== undefined && { expansion }) };
+}
+
+export function mapNode(
+  entries: ReadonlyMap<string, LocatedEntry>,
+  position: Position,
+  expansion?: Expansion,
+): LocatedMap {
+  let nodeCount = 1;
+  for (const { node } of entries.values()) nodeCount += node.nodeCount;
+  return { kind: "map", entries, position, nodeCount, ...(expansion !== undefined && { expansion }) };
+}
+
+export function listNode(items: readonly Located[], position: Position, expansion?: Expansion): LocatedList {
+  let nodeCount = 1;
+  for (const item of items) nodeCount += item.nodeCount;
+  return { kind: "list", items, position, nodeCount, ...(expansion !== undefined && { expansion }) };
+}
+
+export function isNull(node: Located | undefined): boolean {
+  return node?.kind === "scalar" && node.value === null;
+}
+
+/** A fresh plain value: the caller may change it. `__proto__` becomes a key like any other. */
+export function toPlain(node: Located): unknown {
+  if (node.kind === "scalar") return node.value;
+  if (node.kind === "list") return node.items.map(toPlain);
+  return Object.fromEntries(Array.from(node.entries, ([key, entry]) => [key, toPlain(entry.node)]));
+}
+
+export interface Place {
+  /** Absent where the path leads to nothing. */
+  readonly node?: Located;
+  /** Of the deepest part of the path that exists: the key for a map, a list or nothing, the value for a scalar. */
+  readonly position: Position;
+}
+
+/** Follows a path as far as it leads. */
+export function placeAt(root: Located, rootPosition: Position, path: Path): Place {
+  let node: Located = root;
+  let position = rootPosition;
+  for (const segment of path) {
+    const child = childAt(node, segment);
+    if (child === undefined) return { position };
+    node = child.node;
+    position = node.kind === "scalar" && node.value !== null ? node.position : child.keyPosition;
+  }
+  return { node, position };
+}
+
+function childAt(node: Located, segment: string | number): LocatedEntry | undefined {
+  if (node.kind === "map") return node.entries.get(String(segment));
+  if (node.kind !== "list") return undefined;
+  const item = node.items[Number(segment)];
+  return item === undefined ? undefined : { node: item, keyPosition: item.position };
+}
+
+/** Lays a later file over an earlier one, as the Collector does: maps merge, everything else is replaced. */
+export function mergeLocated(below: Located, above: Located): Located {
+  if (isNull(above)) return below;
+  if (below.kind !== "map" || above.kind !== "map") return above;
+  const entries = new Map(below.entries);
+  for (const [key, entry] of above.entries) {
+    const present = entries.get(key);
+    entries.set(key, present === undefined ? entry : { ...entry, node: mergeLocated(present.node, entry.node) });
+  }
+  return mapNode(entries, above.position);
+}

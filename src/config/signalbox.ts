@@ -1,0 +1,13 @@
+import { z } from "zod";
+import { block, duration } from "./types.ts";
+
+/** The one block that the Collector does not have. A Collector refuses it, so it stands alone and is easily taken out. */
+export const signalboxConfig = block({
+  processors: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("Folders with processors written in TypeScript, relative to this file."),
+  shutdown_timeout: duration({ default: "10s" }).describe("How long a shutdown may take to drain what is on its way."),
+});
+
+export type SignalboxConfig = z.output<typeof signalboxConfig>;

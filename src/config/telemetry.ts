@@ -1,0 +1,93 @@
+import { z } from "zod";
+import { block, defaultBlock, duration, endpoint, optionalBlock, secretMap, withoutEffect } from "./types.ts";
+
+/** `service.telemetry`: the Collector's keys. What this gateway does not do yet is read, checked, and said in a warning. */
+
+const prometheusExporter = block({
+  host: z.string().default("localhost").describe("Address on which the metrics are served."),
+  port: z.int().min(0).max(65_535).default(8888).describe("Port of the metrics page."),
+  without_type_suffix: z.boolean().default(false).describe("Leaves out `_total`."),
+  without_units: z.boolean().default(false).describe("Leaves units out of the names."),
+  without_scope_info: z.boolean().default(false).describe("Leaves out the scope labels."),
+});
+
+const otlpExporter = block({
+  protocol: z.enum(["grpc", "http/protobuf", "http/json"]).default("http/protobuf").describe("How it is sent."),
+  endpoint: z.string().min(1).describe("Where it is sent."),
+  headers: secretMap().describe("Headers sent with every request."),
+});
+
+const reader = block({
+  pull: block({
+    exporter: block({ prometheus: optionalBlock(prometheusExporter).describe("A page for Prometheus to scrape.") }),
+  })
+    .optional()
+    .describe("Metrics that others fetch."),
+  periodic: withoutEffect(
+    block({
+      interval: duration({ default: "60s", positive: true }).describe("Time between two exports."),
+      timeout: duration({ default: "30s", positive: true }).describe("Time for one export."),
+      exporter: block({ otlp: otlpExporter.optional().describe("OTLP push.") }),
+    }).optional(),
+    "own metrics are only served on a page, not pushed",
+  ).describe("Metrics that are pushed."),
+});
+
+const metrics = defaultBlock({
+  level: z.enum(["none", "basic", "normal", "detailed"]).default("normal").describe("How many own metrics there are."),
+  address: endpoint().optional().describe("Where the metrics page is served; the short form of a reader."),
+  readers: z.array(reader).optional().describe("How own metrics are read."),
+});
+
+const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+
+// The Collector takes DEBUG and debug alike.
+const logLevel = z
+  .preprocess((value) => (typeof value === "string" ? value.toLowerCase() : value), z.enum(LOG_LEVELS))
+  .prefault("info");
+
+const LOGS_GO_TO_STDERR = "the gateway's log goes to stderr, one line an entry";
+
+const logs = defaultBlock({
+  level: logLevel.describe("The least important entries that are written."),
+  encoding: withoutEffect(z.enum(["console", "json"]).optional(), LOGS_GO_TO_STDERR).describe("Form of the log."),
+  output_paths: withoutEffect(z.array(z.string()).optional(), LOGS_GO_TO_STDERR).describe("Where the log goes."),
+  error_output_paths: withoutEffect(z.array(z.string()).optional(), LOGS_GO_TO_STDERR).describe("Where its errors go."),
+  initial_fields: withoutEffect(z.record(z.string(), z.unknown()).optional(), LOGS_GO_TO_STDERR).describe(
+    "Fields of every entry.",
+  ),
+  development: withoutEffect(z.boolean().optional(), "there is no development mode").describe("Development mode."),
+  disable_caller: withoutEffect(z.boolean().optional(), "entries have no caller").describe("Leaves the caller out."),
+  disable_stacktrace: withoutEffect(z.boolean().optional(), "entries have no stack trace").describe(
+    "Leaves stack traces out.",
+  ),
+  sampling: withoutEffect(
+    block({
+      enabled: z.boolean().default(true).describe("Samples at all."),
+      tick: duration({ default: "10s" }).describe("The span that is counted in."),
+      initial: z.int().min(0).default(10).describe("Entries written in each span."),
+      thereafter: z.int().min(0).default(100).describe("Of the rest, each so-many-th."),
+    }).optional(),
+    "the gateway logs changes of state only",
+  ).describe("Sampling of the log."),
+});
+
+const NO_TRACES = "the gateway records no traces of its own";
+
+const traces = withoutEffect(
+  block({
+    level: z.enum(["none", "basic", "normal", "detailed"]).optional().describe("How many own spans there are."),
+    propagators: z.array(z.string()).optional().describe("Propagation formats."),
+    processors: z.array(z.unknown()).optional().describe("Where own spans go."),
+  }).optional(),
+  NO_TRACES,
+);
+
+export const telemetryConfig = defaultBlock({
+  metrics: metrics.describe("Metrics of the gateway itself."),
+  logs: logs.describe("The gateway's own log."),
+  traces: traces.describe("Traces of the gateway itself."),
+  resource: z.record(z.string(), z.string()).default({}).describe("Attributes of the gateway's own telemetry."),
+});
+
+export type TelemetryConfig = z.output<typeof telemetryConfig>;

@@ -1,0 +1,69 @@
+/**
+ * The Collector's expressions inside a YAML string.
+ *
+ *   ${env:NAME}   ${env:NAME:-default}   ${NAME}   ${NAME:-default}   $$ is a dollar sign
+ *
+ * A dollar sign before anything else stands for itself. Expressions may hold expressions: `${env:A:-${env:B}}`.
+ */
+export type TemplatePart = string | Expression;
+
+export interface Expression {
+  /** What stands between the braces; dollar signs in it are still doubled, as it is read again where it is a default. */
+  readonly content: readonly TemplatePart[];
+  /** As written, braces included. */
+  readonly source: string;
+}
+
+// Each level is a call; nobody writes more than two.
+const DEPTH_MAX = 20;
+
+/** undefined where a `${` is not closed or the nesting is too deep. */
+export function parseTemplate(text: string): readonly TemplatePart[] | undefined {
+  const parser = new TemplateParser(text);
+  const parts = parser.parts("text", 0);
+  return parser.isBroken ? undefined : parts;
+}
+
+class TemplateParser {
+  readonly #text: string;
+  #offset = 0;
+  isBroken = false;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  parts(where: "text" | "braces", depth: number): TemplatePart[] {
+    const parts: TemplatePart[] = [];
+    let literal = "";
+    while (this.#offset < this.#text.length && !this.isBroken) {
+      if (where === "braces" && this.#text[this.#offset] === "}") break;
+      if (this.#text.startsWith("${", this.#offset)) {
+        if (literal !== "") parts.push(literal);
+        literal = "";
+        parts.push(this.#expression(depth + 1));
+      } else {
+        literal += this.#character(where);
+      }
+    }
+    if (literal !== "") parts.push(literal);
+    return parts;
+  }
+
+  #character(where: "text" | "braces"): string {
+    const isEscaped = this.#text.startsWith("$$", this.#offset);
+    const start = this.#offset;
+    this.#offset += isEscaped ? 2 : 1;
+    return isEscaped && where === "text" ? "$" : this.#text.slice(start, this.#offset);
+  }
+
+  #expression(depth: number): Expression {
+    const start = this.#offset;
+    this.#offset += 2;
+    if (depth > DEPTH_MAX) this.isBroken = true;
+    const content = this.parts("braces", depth);
+    if (this.#text[this.#offset] !== "}") this.isBroken = true;
+    this.#offset++;
+    return { content, source: this.#text.slice(start, this.#offset) };
+  }
+}
