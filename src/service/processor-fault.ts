@@ -6,7 +6,7 @@ export interface ProcessorOrigin {
   readonly file: string;
   /** `<folder>/<type>` where the processor has a folder of its own: all files in it are this processor's. */
   readonly ownFolder?: string;
-  /** `file` as the configuration names its folder, for messages. */
+  /** `file` for messages: relative to the working directory where it lies below it. */
   readonly shownFile: string;
 }
 

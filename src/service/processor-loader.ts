@@ -1,5 +1,5 @@
 import { readdir, stat } from "node:fs/promises";
-import { basename, extname, join, resolve } from "node:path";
+import { basename, extname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { sleep, systemClock, type Clock } from "../core/clock.ts";
 import type { ProcessorFactory } from "../core/component.ts";
@@ -11,7 +11,7 @@ import { createUserProcessorFactory } from "./user-processor.ts";
 
 /** Something in a user's folder or file that a person has to mend. */
 export interface ProcessorProblem {
-  /** As the configuration names its folder. */
+  /** Relative to the working directory where it lies below it, else absolute. */
   readonly file: string;
   readonly line?: number;
   readonly column?: number;
@@ -160,18 +160,23 @@ const NOT_A_PROCESSOR = /^[_.]|\.(?:d|test|spec|config)\.[a-z]+$/;
 
 async function findProcessor(folder: string, name: string): Promise<ProcessorOrigin | undefined> {
   if (NOT_A_PROCESSOR.test(name) || name === "node_modules") return undefined;
-  if (await isFile(join(folder, name))) {
+  const path = resolve(folder, name);
+  if (await isFile(path)) {
     const extension = extname(name);
     if (!EXTENSIONS.includes(extension)) return undefined;
-    const shownFile = join(folder, name);
-    return { type: basename(name, extension), file: resolve(shownFile), shownFile };
+    return { type: basename(name, extension), file: path, shownFile: shownPath(path) };
   }
   for (const extension of EXTENSIONS) {
-    const shownFile = join(folder, name, `processor${extension}`);
-    if (!(await isFile(shownFile))) continue;
-    return { type: name, file: resolve(shownFile), ownFolder: resolve(folder, name), shownFile };
+    const file = join(path, `processor${extension}`);
+    if (await isFile(file)) return { type: name, file, ownFolder: path, shownFile: shownPath(file) };
   }
   return undefined;
+}
+
+/** From the working directory where it lies below it, as people read it there. */
+function shownPath(file: string): string {
+  const shown = relative("", file);
+  return shown.startsWith("..") ? file : shown;
 }
 
 /** Follows links, as mounted configuration often is one. What cannot be looked at is no processor. */
