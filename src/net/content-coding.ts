@@ -3,22 +3,35 @@ import { gunzip, inflate } from "node:zlib";
 import type { InputType, ZlibOptions } from "node:zlib";
 import { ConsumeError } from "../core/errors.ts";
 
-/** Inflates off the main thread, and stops with an error as soon as the output would exceed `maxOutputLength`. */
-type Inflate = (bytes: InputType, options: ZlibOptions) => Promise<Buffer>;
+interface Coding {
+  /** Off the main thread; rejects with a RangeError as soon as the output would exceed `maxOutputLength`. */
+  readonly inflate: (bytes: InputType, options: ZlibOptions) => Promise<Buffer>;
+  /** How large the output probably is. Too small a guess costs a second run. */
+  readonly guessSize: (bytes: Buffer) => number;
+}
 
-/**
- * By the name in `Content-Encoding`. "deflate" is the zlib format (RFC 9110, section 8.4.1.2), which some senders call
- * by its own name.
- */
-const CODINGS: ReadonlyMap<string, Inflate> = new Map<string, Inflate>([
-  ["gzip", promisify(gunzip)],
-  ["x-gzip", promisify(gunzip)],
-  ["deflate", promisify(inflate)],
-  ["zlib", promisify(inflate)],
+/** A gzip member ends with the size of what it holds, modulo 4 GiB (RFC 1952, 2.3.1): exact for all but joined members. */
+const GZIP: Coding = {
+  inflate: promisify(gunzip),
+  guessSize: (bytes) => (bytes.length < GZIP_TRAILER_BYTES ? 0 : bytes.readUInt32LE(bytes.length - 4)),
+};
+const GZIP_TRAILER_BYTES = 8;
+
+/** zlib does not say; telemetry shrinks to a tenth or so. */
+const ZLIB: Coding = { inflate: promisify(inflate), guessSize: (bytes) => bytes.length * 16 };
+
+/** By the name in `Content-Encoding`. "deflate" is the zlib format (RFC 9110, 8.4.1.2), which some call by its own name. */
+const CODINGS: ReadonlyMap<string, Coding> = new Map([
+  ["gzip", GZIP],
+  ["x-gzip", GZIP],
+  ["deflate", ZLIB],
+  ["zlib", ZLIB],
 ]);
 
-/** zlib's own default of 16 KiB means a trip to the thread pool per 16 KiB; this is one for most requests. */
-const CHUNK_BYTES = 64 * 1024;
+/** zlib's own default means a trip to the thread pool per 16 KiB; with this it is one for most requests. */
+const CHUNK_BYTES_MAX = 64 * 1024;
+/** Less is an error to node:zlib. */
+const CHUNK_BYTES_MIN = 64;
 
 /** undefined where the name stands for "as it is"; a ConsumeError for one that is not known, in the Collector's words. */
 export function parseContentEncoding(header: string | undefined): string | undefined {
@@ -28,19 +41,20 @@ export function parseContentEncoding(header: string | undefined): string | undef
   throw new ConsumeError("permanent", `unsupported Content-Encoding: ${coding.slice(0, 64)}`);
 }
 
-/** Rejects with `too_large` where the output would exceed `sizeMax`, without inflating further, and with `permanent` where the bytes are broken. */
-export async function decodeContent(coding: string, bytes: Uint8Array, sizeMax: number): Promise<Buffer> {
-  try {
-    return await CODINGS.get(coding)!(bytes, { maxOutputLength: sizeMax, chunkSize: Math.min(CHUNK_BYTES, sizeMax) });
-  } catch (error) {
-    if (error instanceof RangeError) throw tooLarge(`decompresses (${coding}) to more than`, sizeMax, error);
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new ConsumeError("permanent", `Content-Encoding ${coding}: ${problem} (${bytes.length} bytes)`, {
-      cause: error,
-    });
-  }
+/** The probable size of the decoded bytes; see decodeContent. */
+export function guessDecodedSize(coding: string, bytes: Buffer): number {
+  return CODINGS.get(coding)!.guessSize(bytes);
 }
 
-export function tooLarge(what: string, sizeMax: number, cause?: unknown): ConsumeError {
-  return new ConsumeError("too_large", `the request body ${what} ${sizeMax} bytes; send smaller batches`, { cause });
+/** undefined where the output would exceed `sizeMax`: nothing is inflated past it. Rejects with `permanent` where the bytes are broken. */
+export async function decodeContent(coding: string, bytes: Buffer, sizeMax: number): Promise<Buffer | undefined> {
+  const maxOutputLength = Math.max(1, sizeMax);
+  const chunkSize = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, sizeMax));
+  try {
+    return await CODINGS.get(coding)!.inflate(bytes, { maxOutputLength, chunkSize });
+  } catch (cause) {
+    if (cause instanceof RangeError) return undefined;
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new ConsumeError("permanent", `Content-Encoding ${coding}: ${problem} (${bytes.length} bytes)`, { cause });
+  }
 }

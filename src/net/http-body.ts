@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Clock } from "../core/clock.ts";
 import type { DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
-import { decodeContent, parseContentEncoding, tooLarge } from "./content-coding.ts";
+import { decodeContent, guessDecodedSize, parseContentEncoding } from "./content-coding.ts";
 
 /** The sender took longer than the door gives it for its body. Not a ConsumeError: HTTP has a status of its own for it. */
 export class BodyTimeoutError extends Error {
@@ -15,34 +15,54 @@ export interface BodySettings {
   /** For the whole body: a sender that drips bytes is cut off. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** Takes a lease from the doors' budget, or rejects with ConsumeError. */
+  readonly acquire: (bytes: number) => Promise<DoorLease>;
+  /** Called when the door has its lease and is about to read. */
+  readonly onReady: () => void;
 }
 
+/** A body, and the lease that covers its size; whoever gets it releases the lease. */
+export interface LeasedBody {
+  readonly body: Buffer;
+  readonly lease: DoorLease;
+}
+
+/** Room for a body that does not declare its size, until it is known better. */
+const FIRST_LEASE_BYTES = 64 * 1024;
+
 /**
- * Refuses what the headers alone show to be wrong, before a byte of the body is read. Returns the declared size,
- * undefined where the body comes in chunks.
+ * Reads the body and takes its content coding off. What the headers alone show to be wrong is refused before a byte of
+ * it is read and before a lease is taken. A rejection leaves no lease behind.
  */
-export function checkBodyHeaders(request: IncomingMessage, sizeMax: number): number | undefined {
-  parseContentEncoding(request.headers["content-encoding"]);
+export async function readBody(request: IncomingMessage, settings: BodySettings): Promise<LeasedBody> {
+  const coding = parseContentEncoding(request.headers["content-encoding"]);
+  const declaredSize = checkDeclaredSize(request, settings.sizeMax);
+  const lease = await settings.acquire(declaredSize ?? FIRST_LEASE_BYTES);
+  try {
+    settings.onReady();
+    const body = await readWireBody(request, lease, settings);
+    if (coding === undefined) return { body, lease };
+    const decoded = await decodeBody(coding, body, settings);
+    lease.release();
+    return decoded;
+  } catch (error) {
+    lease.release();
+    throw error;
+  }
+}
+
+/** undefined where the body comes in chunks. node:http has checked that it is a number, and cuts a longer body off. */
+function checkDeclaredSize(request: IncomingMessage, sizeMax: number): number | undefined {
   const declared = request.headers["content-length"];
   if (declared === undefined) return undefined;
-  // node:http has checked that it is a number, and that the body is not longer.
   const size = Number(declared);
   if (size > sizeMax) throw tooLarge(`is ${size} bytes, over the limit of`, sizeMax);
   return size;
 }
 
-/** Reads the body and takes its content coding off. The lease follows the size. */
-export async function readBody(request: IncomingMessage, lease: DoorLease, settings: BodySettings): Promise<Buffer> {
-  const wire = await readWireBody(request, lease, settings);
-  const coding = parseContentEncoding(request.headers["content-encoding"]);
-  if (coding === undefined) return wire;
-  const body = await decodeContent(coding, wire, settings.sizeMax);
-  lease.resize(body.length);
-  return body;
-}
-
 function readWireBody(request: IncomingMessage, lease: DoorLease, settings: BodySettings): Promise<Buffer> {
   const { sizeMax, timeoutMs, clock } = settings;
+  const isDeclared = request.headers["content-length"] !== undefined;
   const chunks: Buffer[] = [];
   let size = 0;
   return new Promise<Buffer>((resolve, reject) => {
@@ -58,7 +78,7 @@ function readWireBody(request: IncomingMessage, lease: DoorLease, settings: Body
     const take = (chunk: Buffer): void => {
       size += chunk.length;
       if (size > sizeMax) return fail(tooLarge("is over the limit of", sizeMax));
-      if (request.headers["content-length"] === undefined) lease.resize(size);
+      if (!isDeclared) lease.resize(size);
       chunks.push(chunk);
     };
     request.on("data", take);
@@ -70,4 +90,44 @@ function readWireBody(request: IncomingMessage, lease: DoorLease, settings: Body
       fail(new ConsumeError("retryable", `the body broke off after ${size} bytes`, { cause })),
     );
   });
+}
+
+/**
+ * Room is leased before anything is inflated, so that a hundred small bodies that inflate to the limit wait for it like
+ * a hundred large ones. The bet is that the guess is right, as it is for gzip; lost, the limit is leased and the work done
+ * again.
+ */
+async function decodeBody(coding: string, wire: Buffer, settings: BodySettings): Promise<LeasedBody> {
+  const { sizeMax } = settings;
+  const guess = Math.min(guessDecodedSize(coding, wire), sizeMax);
+  const decoded = await decodeWithin(coding, wire, guess, settings);
+  if (decoded !== undefined) return decoded;
+  const second = guess === sizeMax ? undefined : await decodeWithin(coding, wire, sizeMax, settings);
+  if (second === undefined) throw tooLarge(`decompresses (${coding}) to more than`, sizeMax);
+  return second;
+}
+
+async function decodeWithin(
+  coding: string,
+  wire: Buffer,
+  sizeMax: number,
+  { acquire }: BodySettings,
+): Promise<LeasedBody | undefined> {
+  const lease = await acquire(sizeMax);
+  try {
+    const body = await decodeContent(coding, wire, sizeMax);
+    if (body === undefined) {
+      lease.release();
+      return undefined;
+    }
+    lease.resize(body.length);
+    return { body, lease };
+  } catch (error) {
+    lease.release();
+    throw error;
+  }
+}
+
+function tooLarge(what: string, sizeMax: number): ConsumeError {
+  return new ConsumeError("too_large", `the request body ${what} ${sizeMax} bytes; send smaller batches`);
 }

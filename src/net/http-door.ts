@@ -8,7 +8,8 @@ import type { DoorBudget } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
 import { boundedHeaders, plainAddress } from "./client-headers.ts";
-import { BodyTimeoutError, checkBodyHeaders, readBody } from "./http-body.ts";
+import { BodyTimeoutError, readBody } from "./http-body.ts";
+import type { BodySettings } from "./http-body.ts";
 import { waitOrCut } from "./graceful-stop.ts";
 import { listen } from "./listener.ts";
 import type { ListenSettings } from "./listener.ts";
@@ -86,9 +87,6 @@ const TIMEOUTS: HttpTimeouts = { headersMs: 10_000, bodyMs: 60_000, idleMs: 60_0
 
 /** How exactly node:http keeps `headersMs`, and how often it looks. */
 const TIMEOUT_CHECK_MS = 1_000;
-
-/** Room for a body that does not declare its size, until it is known better. */
-const FIRST_LEASE_BYTES = 64 * 1024;
 
 /** An HTTP/1.1 server for any component: routes, bounds, timeouts, a graceful end. Knows nothing of what it carries. */
 export class HttpDoor {
@@ -178,18 +176,25 @@ export class HttpDoor {
 
   async #handle(exchange: Exchange, route: HttpRoute, mediaType: string): Promise<HttpAnswer> {
     if (route.body === undefined) return route.handle(this.#describe(exchange, mediaType, NO_BODY));
-    const { budget, clock } = this.#settings;
-    const declaredSize = checkBodyHeaders(exchange.request, route.body.sizeMax);
-    const waitUntil = clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
-    const lease = await budget.acquire(declaredSize ?? FIRST_LEASE_BYTES, waitUntil, exchange.signal);
+    const { body, lease } = await readBody(exchange.request, this.#bodySettings(exchange, route.body.sizeMax));
     try {
-      if (exchange.asksFirst) exchange.response.writeContinue();
-      const bodySettings = { sizeMax: route.body.sizeMax, timeoutMs: this.#timeouts.bodyMs, clock };
-      const body = await readBody(exchange.request, lease, bodySettings);
       return await route.handle(this.#describe(exchange, mediaType, body));
     } finally {
       lease.release();
     }
+  }
+
+  #bodySettings({ response, asksFirst, signal }: Exchange, sizeMax: number): BodySettings {
+    const { budget, clock } = this.#settings;
+    return {
+      sizeMax,
+      timeoutMs: this.#timeouts.bodyMs,
+      clock,
+      acquire: (bytes) => budget.acquire(bytes, clock.nowMs() + DOOR_WAIT_MS_DEFAULT, signal),
+      onReady: () => {
+        if (asksFirst) response.writeContinue();
+      },
+    };
   }
 
   #describe({ request, signal }: Exchange, mediaType: string, body: Uint8Array): HttpRequest {

@@ -224,7 +224,33 @@ describe("bodies", () => {
       413,
       "the request body decompresses (gzip) to more than 1000 bytes; send smaller batches",
     ]);
-    expect(budget.leasedBytesPeak).toBeLessThanOrEqual(SIZE_MAX);
+    // The body on the wire, and room for the largest that may come out of it.
+    expect(budget.leasedBytesPeak).toBeLessThanOrEqual(2 * SIZE_MAX);
+    expect(budget.leasedBytes).toBe(0);
+  });
+
+  it("inflates what lies about its size, and joined gzip members", async () => {
+    const { port, budget } = await openDoor();
+    const joined = Buffer.concat([gzipSync("a".repeat(500)), gzipSync("b")]);
+    const liar = Buffer.concat([gzipSync("c".repeat(500)), Buffer.from([1, 0, 0, 0])]);
+    expect((await open(port).write(gzipHead(joined)).write(joined).answer()).body).toHaveLength(501);
+    expect((await open(port).write(gzipHead(liar)).write(liar).answer()).status).toBe(400);
+    const shrunk = deflateSync("d".repeat(900));
+    const head = post(shrunk.length, ["content-type: text/plain", "content-encoding: deflate"]);
+    expect((await open(port).write(head).write(shrunk).answer()).body).toHaveLength(900);
+    expect(budget.leasedBytes).toBe(0);
+  });
+
+  it("does not inflate a body before there is room for what comes out of it", async () => {
+    const body = gzipSync("a".repeat(SIZE_MAX));
+    const budget = new OpenBudget(body.length + SIZE_MAX - 1);
+    const { port, seen } = await openDoor({ budget });
+    const connection = open(port).write(gzipHead(body)).write(body);
+    while (budget.waiterCount === 0) await settle();
+    expect([seen.length, budget.leasedBytes]).toEqual([0, body.length]);
+    connection.destroy();
+    while (budget.leasedBytes > 0) await settle();
+    expect(budget.waiterCount).toBe(0);
   });
 
   it("answers 400 to broken and to truncated gzip", async () => {
