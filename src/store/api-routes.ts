@@ -166,7 +166,7 @@ function answerRecord(reader: StoreReader, _params: URLSearchParams, _nowMs: num
   const match = /^(\d{1,15})-(\d{1,15})$/.exec(id);
   if (match === null)
     throw new ApiError(400, `"${id.slice(0, 40)}" is no record id`, {
-      fix: `take "id" of a record as it is, such as ${formatRecordId(42, 1007)}`,
+      fix: `take "id" of a record as it is, such as ${formatRecordId("log", 42, 1007)}`,
     });
   const record = readRecord(reader, Number(match[1]), Number(match[2]));
   if (record === undefined)

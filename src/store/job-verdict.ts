@@ -117,6 +117,7 @@ function firstLine(text: string): string {
 
 /** `840 ms`, `12.4 s`, `3 min 05 s`, `2 h 10 min`: three digits that mean something. */
 export function formatMs(ms: number): string {
+  if (ms === 0) return "0 ms";
   if (ms < 1) return `${ms.toFixed(2)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 59_950) return `${(ms / 1000).toFixed(ms < 9_995 ? 2 : 1)} s`;

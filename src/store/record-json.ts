@@ -139,7 +139,7 @@ function logJson(view: LogRecordView, row: SqlRow, sequence: number): LogJson {
   const { body } = view;
   const time = Number(row["time"]);
   return {
-    id: formatRecordId(sequence, Number(row["id"])),
+    id: formatRecordId("log", sequence, Number(row["id"])),
     timestamp: isoTime(time),
     time_us: time,
     level: levelName(Number(row["severity"])),
@@ -166,7 +166,7 @@ const STATUSES = ["unset", "ok", "error"] as const;
 function spanJson(view: SpanView, row: SqlRow, sequence: number): SpanJson {
   const time = Number(row["time"]);
   return {
-    id: formatRecordId(sequence, Number(row["id"])),
+    id: formatRecordId("span", sequence, Number(row["id"])),
     timestamp: isoTime(time),
     time_us: time,
     end_time_us: Number(row["end_time"]),
@@ -215,6 +215,7 @@ export function isoTime(micros: number): string {
   return new Date(Math.floor(micros / 1000)).toISOString();
 }
 
-export function formatRecordId(sequence: number, id: number): string {
-  return `${sequence}-${id}`;
+/** A record's place in the store. Logs and spans have tables, and row numbers, of their own. */
+export function formatRecordId(table: RecordTable, sequence: number, id: number): string {
+  return table === "log" ? `${sequence}-${id}` : `${sequence}-s${id}`;
 }

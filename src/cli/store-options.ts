@@ -1,0 +1,69 @@
+import { parseArgs } from "node:util";
+import type { CliIo } from "./io.ts";
+
+/** Where to ask, common to all commands that read the store. */
+export interface StoreOptions {
+  /** As given; undefined for the default address, which may fall back to the folder. */
+  readonly url: string | undefined;
+  readonly token: string | undefined;
+  readonly directory: string;
+  readonly isJson: boolean;
+  /** Bodies are not cut to the width. */
+  readonly isFull: boolean;
+  /** Option values of the command's own, by name. */
+  readonly own: Readonly<Record<string, string | undefined>>;
+  readonly words: readonly string[];
+}
+
+/** The command line is wrong; the message is for the person who typed it. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+export const STORE_USAGE = `  --url URL      the gateway's store; default: $SIGNALBOX_URL, else http://127.0.0.1:4319
+  --data DIR     the folder to read where no gateway runs; default: $SIGNALBOX_DATA, else .signalbox
+  --json         JSON instead of text
+  --full         do not cut long texts
+  The token of a store that asks for one is read from $SIGNALBOX_TOKEN.`;
+
+export function parseStoreOptions(args: readonly string[], ownNames: readonly string[], io: CliIo): StoreOptions {
+  const { values, positionals } = parse(args, ownNames);
+  const text = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
+  return {
+    url: text("url") ?? (io.env["SIGNALBOX_URL"] || undefined),
+    token: io.env["SIGNALBOX_TOKEN"] || undefined,
+    directory: text("data") ?? (io.env["SIGNALBOX_DATA"] || ".signalbox"),
+    isJson: values["json"] === true,
+    isFull: values["full"] === true,
+    own: Object.fromEntries(ownNames.map((name) => [name, text(name)])),
+    words: positionals,
+  };
+}
+
+function parse(args: readonly string[], ownNames: readonly string[]): ReturnType<typeof parseArgs> {
+  const own = Object.fromEntries(ownNames.map((name) => [name, { type: "string" as const }]));
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        ...own,
+        url: { type: "string" },
+        data: { type: "string" },
+        json: { type: "boolean" },
+        full: { type: "boolean" },
+      },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    // parseArgs throws TypeErrors whose messages are for people ("Unknown option '--x'").
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+/** The one id that a command is about. */
+export function oneWord(options: StoreOptions, what: string): string {
+  const [word, ...more] = options.words;
+  if (word === undefined) throw new UsageError(`${what} is missing`);
+  if (more.length > 0) throw new UsageError(`only one ${what} at a time, found ${options.words.length}`);
+  return word;
+}
