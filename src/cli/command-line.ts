@@ -1,6 +1,6 @@
 import { closestName } from "../core/closest-name.ts";
 import { type CliIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./io.ts";
-import { packageVersion } from "./package.ts";
+import { VERSION } from "../core/version.ts";
 
 interface Command {
   readonly usage: string;
@@ -45,7 +45,7 @@ export async function runCommandLine(args: readonly string[], io: CliIo): Promis
     return name === undefined ? EXIT_USAGE : EXIT_OK;
   }
   if (name === "--version" || name === "-v" || name === "version") {
-    io.stdout(`signalbox ${packageVersion()}\n`);
+    io.stdout(`signalbox ${VERSION}\n`);
     return EXIT_OK;
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

@@ -14,7 +14,13 @@ export function formatBanner({ version, listening, command }: BannerSettings): s
     const tail = detail === undefined ? "" : `   (${detail})`;
     return `  ${what.padEnd(width)}  ${address}${tail}`;
   });
-  return [`Signalbox ${version} listens on`, ...lines, ...workerHint(listening), ...storeHint(listening, command), ""].join("\n");
+  return [
+    `Signalbox ${version} listens on`,
+    ...lines,
+    ...workerHint(listening),
+    ...storeHint(listening, command),
+    "",
+  ].join("\n");
 }
 
 function workerHint(listening: readonly Listening[]): string[] {

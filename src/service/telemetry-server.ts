@@ -27,7 +27,9 @@ export async function startTelemetryServer(
     await listen(server, host, port);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    logger.warn(`own metrics are not served: ${reason}; set service.telemetry.metrics to another address, or level: none`);
+    logger.warn(
+      `own metrics are not served: ${reason}; set service.telemetry.metrics to another address, or level: none`,
+    );
     return undefined;
   }
   server.unref();

@@ -1,0 +1,99 @@
+import { systemClock } from "../core/clock.ts";
+import type { Logger } from "../core/logger.ts";
+import { VERSION } from "../core/version.ts";
+import { formatProblems } from "../config/problem.ts";
+import { formatBanner } from "../service/banner.ts";
+import { createConsoleLogger } from "../service/console-logger.ts";
+import { formatLedger } from "../service/ledger-text.ts";
+import { type GatewayLoadResult, loadGateway } from "../service/load.ts";
+import { findProcessorAtFault } from "../service/processor-fault.ts";
+import { Service } from "../service/service.ts";
+import { readGatewayArgs } from "./gateway-args.ts";
+import { type CliIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./io.ts";
+import { commandName } from "./package.ts";
+
+/** `signalbox run`: the gateway until it is told to stop. 0 after a clean stop, 1 where it could not start or go on, 2 for a bad configuration. */
+export async function runGatewayCommand(args: string[], io: CliIo): Promise<number> {
+  const gatewayArgs = readGatewayArgs("run", args, io);
+  if (typeof gatewayArgs === "number") return gatewayArgs;
+  const loaded = await loadGateway({ ...gatewayArgs, env: io.env });
+  for (const warning of loaded.warnings) io.stderr(`warning: ${formatProblems([warning])}\n`);
+  if (!loaded.ok) {
+    io.stderr(`${formatProblems(loaded.problems)}\n`);
+    return EXIT_USAGE;
+  }
+  const { level } = loaded.configuration.service.telemetry.logs;
+  return runService(
+    loaded,
+    createConsoleLogger({ clock: systemClock, write: io.stderr, level, encoding: "console" }),
+    io,
+  );
+}
+
+type Loaded = Extract<GatewayLoadResult, { ok: true }>;
+
+async function runService(loaded: Loaded, logger: Logger, io: CliIo): Promise<number> {
+  const end = new EndOfRun();
+  using guards = new DisposableStack();
+  guards.use(guardProcess(loaded, logger, end));
+  let service: Service;
+  try {
+    service = new Service({ configuration: loaded.configuration, logger, onFatal: () => end.request(EXIT_FAILED) });
+    await service.start();
+  } catch (error) {
+    io.stderr(`${error instanceof Error ? error.message : String(error)}\n`);
+    return EXIT_FAILED;
+  }
+  io.stdout(formatBanner({ version: VERSION, listening: service.listening, command: commandName() }));
+  const exitCode = await end.requested;
+  logger.info("stopping: no more is accepted, what is queued is sent");
+  await service.shutdown();
+  io.stderr(formatLedger(service.ledger));
+  return exitCode;
+}
+
+/** Resolves with the exit code at the first reason to stop; later reasons change nothing. */
+class EndOfRun {
+  readonly requested: Promise<number>;
+  #resolve!: (exitCode: number) => void;
+
+  constructor() {
+    this.requested = new Promise((resolve) => (this.#resolve = resolve));
+  }
+
+  request(exitCode: number): void {
+    this.#resolve(exitCode);
+  }
+}
+
+/**
+ * Signals end the run; a second one ends it at once. What a processor of the user's throws outside a batch (a timer, a
+ * stray promise) is logged with its line and costs nothing else; any other error that nobody caught is our bug, after
+ * which the state cannot be trusted: the gateway drains and ends.
+ */
+function guardProcess({ processorOrigins }: Loaded, logger: Logger, end: EndOfRun): Disposable {
+  let isStopping = false;
+  const onSignal = (): void => {
+    if (isStopping) process.exit(EXIT_FAILED);
+    isStopping = true;
+    end.request(EXIT_OK);
+  };
+  const onError = (thrown: unknown): void => {
+    const fault = findProcessorAtFault(thrown, processorOrigins);
+    if (fault !== undefined) {
+      logger.error(fault.message);
+      return;
+    }
+    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    logger.error(`an error that nobody caught; the gateway stops: ${text}`);
+    end.request(EXIT_FAILED);
+  };
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
+  process.on("uncaughtException", onError).on("unhandledRejection", onError);
+  return {
+    [Symbol.dispose]: () => {
+      for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
+      process.off("uncaughtException", onError).off("unhandledRejection", onError);
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import { dirname, extname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Configuration, factoryLookup } from "../config/configuration.ts";
+import { loadConfiguration } from "../config/load.ts";
+import type { Problem } from "../config/problem.ts";
+import { readProcessorFolders } from "../config/processor-folders.ts";
+import type { Environment } from "../config/schemes.ts";
+import type { SourceFile } from "../config/yaml.ts";
+import { BUILT_IN_FACTORIES } from "./built-in.ts";
+import type { ProcessorOrigin } from "./processor-fault.ts";
+import { loadProcessors, type ProcessorProblem } from "./processor-loader.ts";
+
+/** The processors that come with the package: processors/ beside src/, in the checkout and in dist/ alike. */
+const OWN_PROCESSORS = resolve(fileURLToPath(import.meta.url), "../../../processors");
+
+export interface GatewayLoadSettings {
+  readonly files: readonly SourceFile[];
+  readonly env: Environment;
+  /** From the command line, relative to the working directory. */
+  readonly processorFolders: readonly string[];
+}
+
+export type GatewayLoadResult = { readonly warnings: readonly Problem[] } & (
+  | { readonly ok: true; readonly configuration: Configuration; readonly processorOrigins: readonly ProcessorOrigin[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+);
+
+/** From files to a checked configuration: first the processors that they name, which are types of the second step. */
+export async function loadGateway(settings: GatewayLoadSettings): Promise<GatewayLoadResult> {
+  const { files, env, processorFolders } = settings;
+  // A folder in the YAML is relative to its file, so that the file works from any working directory.
+  const named = readProcessorFolders({ files, env }).map(({ folder, position }) =>
+    resolve(dirname(position.file), folder),
+  );
+  const processors = await loadProcessors([OWN_PROCESSORS, ...named, ...processorFolders], {
+    builtInTypes: BUILT_IN_FACTORIES.filter(({ kind }) => kind === "processor").map(({ type }) => type),
+  });
+  const factories = factoryLookup([...BUILT_IN_FACTORIES, ...processors.factories]);
+  const loaded = loadConfiguration({ files, env, factories });
+  const problems = [...processors.problems.map(asProblem), ...(loaded.ok ? [] : loaded.problems)];
+  if (!loaded.ok || problems.length > 0) return { ok: false, problems, warnings: loaded.warnings };
+  const { configuration, warnings } = loaded;
+  return { ok: true, configuration, warnings, processorOrigins: processors.origins };
+}
+
+function asProblem({ file, line = 1, column = 1, message, fix }: ProcessorProblem): Problem {
+  const isFile = extname(file) !== "";
+  return { position: { file, line, column }, path: isFile ? "" : "processors", message, fix };
+}

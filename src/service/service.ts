@@ -1,0 +1,145 @@
+import { systemClock, type Clock } from "../core/clock.ts";
+import type { Component, Host, Listening } from "../core/component.ts";
+import type { Logger } from "../core/logger.ts";
+import type { Configuration } from "../config/configuration.ts";
+import type { LedgerSnapshot } from "../queue/ledger.ts";
+import { buildGraph, type Graph, type PlacedComponent } from "./graph.ts";
+import { MetricsRegistry } from "./metrics-registry.ts";
+import { startTelemetryServer, type TelemetryServer } from "./telemetry-server.ts";
+
+export interface ServiceSettings {
+  readonly configuration: Configuration;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Called when a component that was up cannot go on; the gateway should then be shut down. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/**
+ * A running gateway: the graph, what it listens on, its own metrics.
+ *
+ * Start: extensions, exporters, queues, processors, receivers: whoever takes data starts after all that it goes to.
+ * Shutdown goes the other way, within one deadline: receivers stop accepting, processors flush, queues drain, exporters close.
+ */
+export class Service {
+  readonly metrics = new MetricsRegistry();
+  readonly #settings: ServiceSettings;
+  readonly #graph: Graph;
+  readonly #listening: Listening[] = [];
+  readonly #started: PlacedComponent[] = [];
+  #telemetryServer: TelemetryServer | undefined;
+  #shutdown: Promise<void> | undefined;
+
+  /** Creates all components and starts none. Throws an Error that names the component that cannot be created. */
+  constructor(settings: ServiceSettings) {
+    this.#settings = settings;
+    const { configuration, logger, clock = systemClock } = settings;
+    this.#graph = buildGraph({ configuration, clock, logger, meter: this.metrics });
+  }
+
+  get listening(): readonly Listening[] {
+    return this.#listening;
+  }
+
+  get ledger(): LedgerSnapshot {
+    return this.#graph.queues.ledger.snapshot();
+  }
+
+  /** Rejects with the error of the first component that does not start, after what had started is shut down again. */
+  async start(): Promise<void> {
+    try {
+      await this.#startTelemetry();
+      await this.#startAll(this.#graph.extensions);
+      await this.#startAll(this.#graph.exporters);
+      await this.#graph.queues.start();
+      await this.#startAll(this.#graph.processors);
+      await this.#startAll(this.#graph.receivers);
+    } catch (error) {
+      await this.shutdown();
+      throw error;
+    }
+  }
+
+  /** Idempotent, and legal before start. Ends within `signalbox.shutdown_timeout` and a moment. Never rejects. */
+  shutdown(): Promise<void> {
+    this.#shutdown ??= this.#shutDown();
+    return this.#shutdown;
+  }
+
+  async #shutDown(): Promise<void> {
+    const { configuration, clock = systemClock } = this.#settings;
+    const patience = new AbortController();
+    const timer = clock.after(configuration.signalbox.shutdown_timeout, () => patience.abort());
+    const { receivers, processors, exporters, extensions, queues } = this.#graph;
+    // What waits for room would hold its receiver until its own deadline; it is refused now, with a hint when to come back.
+    queues.refuseWaiting();
+    await this.#stopAll(receivers, patience.signal);
+    await this.#stopAll(processors, patience.signal);
+    await queues.shutdown(patience.signal);
+    await this.#stopAll(exporters, patience.signal);
+    await this.#stopAll(extensions, patience.signal);
+    await this.#telemetryServer?.close();
+    timer.cancel();
+  }
+
+  async #startTelemetry(): Promise<void> {
+    const address = telemetryAddress(this.#settings.configuration);
+    if (address === undefined) return;
+    this.#telemetryServer = await startTelemetryServer(this.metrics, address.host, address.port, this.#settings.logger);
+  }
+
+  async #startAll(placed: readonly PlacedComponent[]): Promise<void> {
+    for (const place of placed) {
+      // Before it starts: one that fails half way must be shut down like the others.
+      this.#started.push(place);
+      await place.component.start(this.#host(place.component));
+    }
+  }
+
+  async #stopAll(placed: readonly PlacedComponent[], signal: AbortSignal): Promise<void> {
+    const running = placed.filter((place) => this.#started.includes(place));
+    await Promise.all(running.map(({ path, component }) => this.#stop(path, component, signal)));
+  }
+
+  async #stop(path: string, component: Component, signal: AbortSignal): Promise<void> {
+    try {
+      await component.shutdown(signal);
+    } catch (error) {
+      this.#settings.logger.error(
+        `${path}: shutdown failed: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+  }
+
+  #host(_component: Component): Host {
+    const { queues } = this.#graph;
+    return {
+      admit: (settings) => queues.admit(settings),
+      doors: queues.doors,
+      reportPressure: (reporter, pressure) => queues.reportPressure(reporter, pressure),
+      reportListening: (listening) => void this.#listening.push(listening),
+      reportFatal: (id, error) => {
+        const name = id.name === undefined ? id.type : `${id.type}/${id.name}`;
+        this.#settings.logger.error(`${name} cannot go on: ${error.message}`);
+        this.#settings.onFatal(error);
+      },
+    };
+  }
+}
+
+/** Where the gateway's own metrics are served; undefined for nowhere. The Collector's default is localhost:8888. */
+function telemetryAddress({ service }: Configuration): { host: string; port: number } | undefined {
+  const { metrics } = service.telemetry;
+  if (metrics.level === "none") return undefined;
+  if (metrics.address !== undefined) {
+    const colon = metrics.address.lastIndexOf(":");
+    return {
+      host: metrics.address.slice(0, colon).replace(/^\[|\]$/g, "") || "0.0.0.0",
+      port: Number(metrics.address.slice(colon + 1)),
+    };
+  }
+  const pull = metrics.readers
+    ?.map((reader) => reader.pull?.exporter.prometheus)
+    .find((prometheus) => prometheus !== undefined);
+  return { host: pull?.host ?? "localhost", port: pull?.port ?? 8888 };
+}
