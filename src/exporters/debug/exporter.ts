@@ -1,0 +1,78 @@
+import type { Exporter, Settings } from "../../core/component.ts";
+import { ConsumeError } from "../../core/errors.ts";
+import { type OutgoingRequest, SENT_WHOLE, type SendResult } from "../../core/sender.ts";
+import type { Signal } from "../../core/signal.ts";
+import { DecodeError } from "../../wire/decode-error.ts";
+import { type JsonObject, jsonObjectOf } from "../../wire/otlp/json-encode.ts";
+import type { DebugConfig } from "./config.ts";
+import { formatDetailed } from "./detailed.ts";
+import { formatNormal } from "./normal.ts";
+import { Sampler } from "./sampler.ts";
+import { countsOf, SHAPES } from "./shape.ts";
+import type { TextSink } from "./text-sink.ts";
+
+/**
+ * Prints what passes, for people who look. It goes over the request's JSON tree rather than views, because it shows
+ * every field there is; what that costs is bounded by sampling.
+ */
+export class DebugExporter implements Exporter {
+  readonly #config: DebugConfig;
+  readonly #settings: Settings;
+  /** undefined: the gateway's own log. */
+  readonly #sinks: readonly TextSink[] | undefined;
+  readonly #samplers: Readonly<Record<Signal, Sampler>>;
+
+  constructor(settings: Settings, config: DebugConfig, sinks: readonly TextSink[] | undefined) {
+    this.#settings = settings;
+    this.#config = config;
+    this.#sinks = sinks;
+    const create = (): Sampler => new Sampler(settings.clock, config.sampling_initial, config.sampling_thereafter);
+    this.#samplers = { logs: create(), traces: create(), metrics: create() };
+  }
+
+  start(): Promise<void> {
+    for (const sink of this.#sinks ?? []) sink.open();
+    return Promise.resolve();
+  }
+
+  shutdown(): Promise<void> {
+    for (const sink of this.#sinks ?? []) sink.close();
+    return Promise.resolve();
+  }
+
+  async send(request: OutgoingRequest): Promise<SendResult> {
+    if (!this.#samplers[request.signal].isNext()) return SENT_WHOLE;
+    const tree = decode(request);
+    const counts = countsOf(request.signal, tree, request.payload.itemCount);
+    const dump = this.#formatRecords(request.signal, tree);
+    if (this.#sinks === undefined) this.#log(SHAPES[request.signal].title, counts, dump);
+    else for (const sink of this.#sinks) sink.write(`${formatCounts(request.signal, counts)}${dump}`);
+    return SENT_WHOLE;
+  }
+
+  #formatRecords(signal: Signal, tree: JsonObject): string {
+    if (this.#config.verbosity === "basic") return "";
+    const format = this.#config.verbosity === "normal" ? formatNormal : formatDetailed;
+    return `${format(signal, tree)}\n`;
+  }
+
+  #log(title: string, counts: Readonly<Record<string, number>>, dump: string): void {
+    this.#settings.logger.info(title, counts);
+    if (dump !== "") this.#settings.logger.info(dump.trimEnd());
+  }
+}
+
+/** As the Collector's console encoder writes it: `Logs	{"resource logs": 3, "log records": 6}`. */
+function formatCounts(signal: Signal, counts: Readonly<Record<string, number>>): string {
+  const members = Object.entries(counts).map(([name, count]) => `"${name}": ${count}`);
+  return `${SHAPES[signal].title}\t{${members.join(", ")}}\n`;
+}
+
+function decode(request: OutgoingRequest): JsonObject {
+  try {
+    return jsonObjectOf(request.signal, Buffer.concat(request.payload.slices));
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw ConsumeError.from(error, "debug");
+    throw new ConsumeError("permanent", `not shown: ${error.message}`, { cause: error });
+  }
+}
