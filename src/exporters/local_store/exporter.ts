@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { formatEndpoint, parseEndpoint } from "../../config/types.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Exporter, Host, Settings } from "../../core/component.ts";
@@ -31,7 +32,8 @@ export class LocalStoreExporter implements Exporter {
     try {
       this.#store = await Store.open({ directory, bytesMax: max_bytes, ageMsMax: max_age, clock, logger });
       const address = await this.#listen(this.#store);
-      host.reportListening({ id: this.#settings.id, what: "store API", address });
+      const detail = `data in ${resolve(directory)}`;
+      host.reportListening({ id: this.#settings.id, what: "store API", address: `http://${address}`, detail });
     } catch (error) {
       await this.shutdown();
       throw error instanceof StoreError ? new Error(`${this.#owner}: ${error.message}`, { cause: error }) : error;
