@@ -49,7 +49,7 @@ def start_telemetry():
     loggers = LoggerProvider()
     loggers.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
     _logs.set_logger_provider(loggers)
-    logging.basicConfig(level=logging.DEBUG, handlers=[LoggingHandler(logger_provider=loggers)])
+    logging.basicConfig(level=logging.DEBUG, format="%(message)s", handlers=[LoggingHandler(logger_provider=loggers)])
     # The exporters' own chatter would come back as telemetry.
     logging.getLogger("urllib3").setLevel(logging.WARNING)
     return tracers, meters, loggers

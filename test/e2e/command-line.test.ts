@@ -57,9 +57,10 @@ service:
     expect(await command.exit()).toBe(2);
     expect(command.stdout).toBe("");
     const text = command.stderr;
-    expect(text).toContain(`${path}:2:34  receivers.otlp.protocols.grpc`);
+    expect(text).toContain(`${path}:2:32  receivers.otlp.protocols.grpc.endpont`);
     expect(text).toContain('did you mean "endpoint"?');
     expect(text).toContain(`${path}:4:37  processors.memory_limiter.check_interval`);
+    expect(text).toContain('references processor "memory_limitr" which is not configured');
     expect(text).toContain('found 10 (number), expected a duration string\n  write "10s"');
     expect(text).toContain(`${path}:9:47  service.pipelines.traces.processors[0]`);
     expect(text).toContain('did you mean "memory_limiter"?');
