@@ -10,7 +10,9 @@ export interface BannerSettings {
 /** What a person needs to know once it runs: where it listens, what to set in a worker, where the data lies, how to look at it. */
 export function formatBanner({ version, listening, command }: BannerSettings): string {
   const width = Math.max(...listening.map(({ what }) => what.length));
-  const lines = listening.map(({ what, address, detail }) => {
+  // Where workers send comes first; the components report in the order they start, which is the other way round.
+  const ordered = listening.toSorted((a, b) => Number(b.what.startsWith("OTLP")) - Number(a.what.startsWith("OTLP")));
+  const lines = ordered.map(({ what, address, detail }) => {
     const tail = detail === undefined ? "" : `   (${detail})`;
     return `  ${what.padEnd(width)}  ${address}${tail}`;
   });
