@@ -48,8 +48,8 @@ const httpConfig = block({
   traces_url_path: urlPath("/v1/traces").describe("The path that takes traces."),
   metrics_url_path: urlPath("/v1/metrics").describe("The path that takes metrics."),
   logs_url_path: urlPath("/v1/logs").describe("The path that takes logs."),
-  max_request_body_size: byteSize({ default: 0, max: "256MiB" }).describe(
-    "The largest request, before and after decompression. 0: 64MiB, as OTLP recommends (the Collector: 20MiB).",
+  max_request_body_size: byteSize({ default: "64MiB", max: "256MiB" }).describe(
+    "The largest request, before and after decompression; 0 is the default, which OTLP recommends (the Collector: 20MiB).",
   ),
   include_metadata: z.boolean().default(false).describe("Exporters may pass the senders' headers on."),
   strict_json: z
