@@ -11,7 +11,7 @@
  * | UNAUTHENTICATED / 401, PERMISSION_DENIED / 403 | unauthenticated, forbidden | |
  * | UNIMPLEMENTED / 404, 405, 501 | unimplemented: the endpoint or its path is wrong, or the signal is not taken | |
  * | 429, 502, 503, 504 | retryable, after Retry-After or RetryInfo where given | OTLP/HTTP, "Retryable Response Codes" |
- * | 413 | too_large | |
+ * | 413; 400 whose text says that the body is too large, as the Collector answers | too_large | observed with v0.165.0 |
  * | any other code or status, redirects included | permanent | |
  * | no connection, TLS failure, connection lost | retryable (connection-advice.ts says what to do) | |
  */
@@ -117,10 +117,12 @@ export function errorFromGrpcAnswer(answer: GrpcAnswer, backend: Backend): Consu
 /**
  * How gRPC servers say that a message exceeds their limit. Go, C++, Python and grpc-js: "Received message larger than
  * max (5 vs. 4)"; Java: "gRPC message exceeds maximum size 4: 5"; .NET: "Received message exceeds the maximum
- * configured message size"; Rust's tonic, with OUT_OF_RANGE: "decoded message length too large: found 5 bytes".
+ * configured message size"; Rust's tonic, with OUT_OF_RANGE: "decoded message length too large: found 5 bytes"; this
+ * gateway: "5 items exceed the whole sending queue". Kept narrow: what is taken for too large is split down to single
+ * items, and a quota that reads so would be met by thousands of small requests.
  */
 const TOO_LARGE_PATTERN =
-  /\b(?:message|request|body|payload|batch|admission)\b.*(?:\blarger than\b|\bexceeds\b|\btoo (?:large|big)\b|\bsize limit\b)/i;
+  /\b(?:message|request|body|payload|batch|admission)\b.*(?:\blarger than\b|\bexceeds\b|\btoo (?:large|big)\b|\bsize limit\b)|\bexceed the whole sending queue\b/i;
 
 // grpc-js names so what ended without a status: the backend, or a proxy before it, reset the stream.
 const RESET_PATTERN = /^Received RST_STREAM with code \d|^Bandwidth exhausted or memory limit exceeded$/;
@@ -153,7 +155,9 @@ export function errorFromHttpAnswer(answer: HttpAnswer, backend: Backend, nowMs:
   const retryAfterMs = parseRetryAfter(firstValue(answer.headers["retry-after"]), nowMs) ?? status?.retryDelayMs;
   // JSON of any other shape reads as a Status without a message; its text is then all there is.
   const said = status?.message || textOf(answer);
-  return createError(backend, `answered ${answer.status}`, said, judgeHttp(answer, backend), retryAfterMs);
+  const isTooLarge = answer.status === 400 && TOO_LARGE_PATTERN.test(said);
+  const verdict = isTooLarge ? TOO_LARGE : judgeHttp(answer, backend);
+  return createError(backend, `answered ${answer.status}`, said, verdict, retryAfterMs);
 }
 
 function judgeHttp(answer: HttpAnswer, backend: Backend): Verdict {

@@ -4,6 +4,17 @@ import type { Secret } from "../config/types.ts";
 
 /** The settings that every client towards a backend shares: TLS and headers. Names and defaults are the Collector's. */
 
+/** A setting of the Collector's that is not there yet: refused with a sentence, instead of as a mistyped key. */
+export function notYet(instead: string): z.ZodOptional<z.ZodUnknown> {
+  const schema = z
+    .unknown()
+    .optional()
+    .superRefine((value, context) => {
+      if (value !== undefined) refuse(context, { message: "is not supported yet", fix: instead });
+    });
+  return annotate(schema, { type: "none" });
+}
+
 const TLS_VERSIONS = ["1.2", "1.3"] as const;
 
 const tlsBlock = block({
@@ -26,6 +37,10 @@ const tlsBlock = block({
   key_pem: secret().optional().describe("The same as text."),
   min_version: z.enum(TLS_VERSIONS).default("1.2").describe("The oldest TLS that is spoken."),
   max_version: z.enum(TLS_VERSIONS).optional().describe("The newest TLS that is spoken; default: the newest there is."),
+  cipher_suites: notYet("leave it out: TLS 1.2 and 1.3 with the suites that Node allows").describe(
+    "Not supported yet.",
+  ),
+  curve_preferences: notYet("leave it out").describe("Not supported yet."),
   reload_interval: withoutEffect(z.string().optional(), "certificates are read once, at the start").describe(
     "Read for compatibility.",
   ),
@@ -109,12 +124,4 @@ function headerProblem(
 /** Headers as they are sent, by name as written. */
 export function revealHeaders(headers: Readonly<Record<string, Secret>>): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, headerValue(value)]));
-}
-
-/** A setting of the Collector's that is not there yet: refused with a sentence, instead of as a mistyped key. */
-export function notYet(instead: string): z.ZodType<undefined, undefined> {
-  const schema = z.unknown().superRefine((value, context) => {
-    if (value !== undefined) refuse(context, { message: "is not supported yet", fix: instead });
-  });
-  return annotate(schema.optional() as z.ZodType<undefined, undefined>, { type: "none" });
 }

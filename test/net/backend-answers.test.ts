@@ -75,12 +75,22 @@ describe("a gRPC answer", () => {
     [GRPC_CODES.RESOURCE_EXHAUSTED, "Received message that decompresses to a size larger than 4"],
     [GRPC_CODES.RESOURCE_EXHAUSTED, "gRPC message exceeds maximum size 4194304: 5000000"],
     [GRPC_CODES.RESOURCE_EXHAUSTED, "Received message exceeds the maximum configured message size."],
+    [GRPC_CODES.RESOURCE_EXHAUSTED, "900 items exceed the whole sending queue of otlp_grpc, which holds 500 items"],
+    [GRPC_CODES.RESOURCE_EXHAUSTED, "a request of 9 bytes exceeds the 5 bytes that all requests in flight may have"],
     [GRPC_CODES.OUT_OF_RANGE, "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes"],
   ])("%i saying %j is too large", (code, details) => {
     const error = errorFromGrpcAnswer({ code, details }, GRPC);
     expect(error.kind).toBe("too_large");
     expect(error.message).toContain("sending_queue.batch.max_size");
   });
+
+  test.each(["quota exceeded: 1000 bytes per second", "monthly limit of spans exceeded", "too many requests"])(
+    "RESOURCE_EXHAUSTED saying %j is a quota, and final",
+    (details) => {
+      const error = errorFromGrpcAnswer({ code: GRPC_CODES.RESOURCE_EXHAUSTED, details }, GRPC);
+      expect(error.kind).toBe("permanent");
+    },
+  );
 
   test.each([
     [GRPC_CODES.INTERNAL, "Received RST_STREAM with code 0 (Call ended without gRPC status)"],
@@ -162,6 +172,11 @@ describe("an HTTP answer", () => {
     expect(said("text/html", "<html>no</html>")).toMatch(/answered 400$/);
     expect(said("application/x-protobuf", Buffer.from([0xff, 0xff]))).toMatch(/answered 400$/);
     expect(said("text/plain", "x".repeat(100_000)).length).toBeLessThan(500);
+  });
+
+  test("400 of a Collector for a body beyond its limit is too large, so that the queue splits it", () => {
+    const answer = http(400, { "content-type": "text/plain" }, "http: request body too large");
+    expect(errorFromHttpAnswer(answer, HTTP, NOW_MS).kind).toBe("too_large");
   });
 
   test("404 names the address and the path that is added to a base", () => {
