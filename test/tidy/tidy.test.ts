@@ -2,6 +2,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { settingsTable, undocumentedSettings } from "../../src/config/settings-table.ts";
+import { BUILT_IN_FACTORIES } from "../../src/service/built-in.ts";
 import {
   type Finding,
   findForbiddenWords,
@@ -50,6 +52,17 @@ describe("the tree", () => {
     expect(show(findPrivateImports(sources))).toEqual([]));
   test("has components that are whole", () => expect(show(findIncompleteComponents(paths))).toEqual([]));
   test("names no place of one machine", () => expect(show(findWorkplaceTraces(readable))).toEqual([]));
+});
+
+describe("a component's README", () => {
+  test.for(BUILT_IN_FACTORIES.map((factory) => [`${factory.kind}s/${factory.type}`, factory] as const))(
+    "of %s has the settings table that its schema gives (npm run docs)",
+    ([folder, factory]) => {
+      const readme = readFileSync(`${root}src/${folder}/README.md`, "utf8");
+      expect(readme).toContain(settingsTable(factory.config));
+      expect(undocumentedSettings(factory.config).map(({ path }) => path.join("."))).toEqual([]);
+    },
+  );
 });
 
 describe("each rule finds a planted fault", () => {
