@@ -104,7 +104,7 @@ function writeStoryLine(
 ): string {
   const isOrigin = story.attempts.some((attempt) => attempt.origin_id === line.id);
   const isFailure = line.level === "error" || line.level === "fatal";
-  const mark = isOrigin || isFailure ? "✗" : line.is_neighbour ? "·" : " ";
+  const mark = isOrigin || isFailure ? "✗" : " ";
   const time = isOneDay ? clockOf(line.timestamp) : line.timestamp.slice(0, 23);
   const tries = story.attempts.length > 1 ? ` ${line.attempt ?? " "}` : "";
   const worker = workerColumns === 0 ? "" : ` ${fitText(workerName(line), workerColumns)}`;

@@ -1,0 +1,178 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { formatQueryError, QueryError } from "../../src/store/query-error.ts";
+import { parseQuery, QUERY_CHARS_MAX, QUERY_TERMS_MAX } from "../../src/store/query-parser.ts";
+
+function fault(query: string): QueryError {
+  try {
+    parseQuery(query);
+  } catch (error) {
+    if (error instanceof QueryError) return error;
+    throw error;
+  }
+  throw new Error(`"${query}" was read without a fault`);
+}
+
+describe("what a query says", () => {
+  test("reads the query of the issue", () => {
+    expect(
+      parseQuery('machine_id:"railway-abc123" service_type:comfyui level:error "model load failed"').terms,
+    ).toEqual([
+      { kind: "column", key: "machine_id", value: "railway-abc123", isPrefix: false },
+      { kind: "column", key: "service_type", value: "comfyui", isPrefix: false },
+      { kind: "severity", min: 17, max: 20 },
+      { kind: "text", text: "model load failed", isPrefix: false },
+    ]);
+  });
+
+  test.each([
+    ["machine.id:x", "machine_id"],
+    ["machineId:x", "machine_id"],
+    ["MACHINE_ID:x", "machine_id"],
+    ["worker.id:x", "worker_id"],
+    ["service.type:x", "service_type"],
+    ["emp.job.id:x", "job_id"],
+    ["jobId:x", "job_id"],
+    ["service.instance.id:x", "instance_id"],
+    ["service:x", "service_name"],
+  ])("takes %s for %s", (query, key) => {
+    expect(parseQuery(query).terms).toEqual([{ kind: "column", key, value: "x", isPrefix: false }]);
+  });
+
+  test("searches any other key among the attributes", () => {
+    expect(parseQuery("node_id:7").terms).toEqual([{ kind: "attribute", key: "node_id", value: "7", isPrefix: false }]);
+  });
+
+  test.each([
+    ["level:warn", 13, 16],
+    ["level:WARNING", 13, 16],
+    ["severity:critical", 21, 24],
+    ["level>=warn", 13, 24],
+    ["level>warn", 17, 24],
+    ["level<=info", 0, 12],
+    ["level<info", 0, 8],
+    ["level:unset", 0, 0],
+  ])("reads %s as severities %i to %i", (query, min, max) => {
+    expect(parseQuery(query).terms).toEqual([{ kind: "severity", min, max }]);
+  });
+
+  test("compares durations, with open and closed ends", () => {
+    expect(parseQuery("duration_ms>=1500").terms).toEqual([
+      { kind: "range", key: "duration_ms", min: 1500, max: Infinity },
+    ]);
+    const [open] = parseQuery("duration_ms>1500").terms;
+    expect(open).toMatchObject({ kind: "range", max: Infinity });
+    expect(open?.kind === "range" && open.min > 1500 && open.min < 1500.000001).toBe(true);
+  });
+
+  test("a star at the end asks for a beginning, elsewhere it is itself", () => {
+    expect(parseQuery('mod* job_id:job-* name:"a b"* x:a*b').terms).toEqual([
+      { kind: "text", text: "mod", isPrefix: true },
+      { kind: "column", key: "job_id", value: "job-", isPrefix: true },
+      { kind: "attribute", key: "name", value: "a b", isPrefix: true },
+      { kind: "attribute", key: "x", value: "a*b", isPrefix: false },
+    ]);
+  });
+
+  test("trace ids are found in any case and with dashes", () => {
+    expect(parseQuery("trace_id:4BF92F35-77B34DA6A3CE929D0E0E4736").terms).toMatchObject([
+      { value: "4bf92f3577b34da6a3ce929d0e0e4736" },
+    ]);
+  });
+
+  test("an address or a time of day is text, not a key", () => {
+    expect(parseQuery("http://localhost:8188/prompt 12:30:01").terms).toEqual([
+      { kind: "text", text: "http://localhost:8188/prompt", isPrefix: false },
+      { kind: "text", text: "12:30:01", isPrefix: false },
+    ]);
+  });
+
+  test("quotes take escapes", () => {
+    expect(parseQuery(String.raw`"say \"a\" \\ b\tc"`).terms).toEqual([
+      { kind: "text", text: 'say "a" \\ b\tc', isPrefix: false },
+    ]);
+  });
+
+  test("nothing asks for everything", () => {
+    expect(parseQuery("  \t ").terms).toEqual([]);
+  });
+});
+
+describe("what is wrong with a query", () => {
+  test.each([
+    ['level:error "model load', 12, "the quote that opens here is not closed"],
+    ["level:eror", 6, '"eror" is no level'],
+    ["job_id: x", 0, "job_id: has no value"],
+    ['job_id:""', 0, "job_id: has no value"],
+    ["a -b", 2, "excluding with - is not part of the query language"],
+    ["(a b)", 0, "grouping with ( is not part of the query language"],
+    ["a AND b", 2, "the word AND is not part of the query language"],
+    ["job_id>5", 0, "job_id cannot be compared with >"],
+    ["duration_ms:long", 12, '"long" is no number of milliseconds'],
+    [String.raw`"a\qb"`, 2, String.raw`"\q" is no escape`],
+    ['"--" x', 0, '"--" has no letters or digits'],
+    ['""', 0, "there is nothing to search for here"],
+  ])("%s: says where and what", (query, position, message) => {
+    expect(fault(query)).toMatchObject({ position, message });
+  });
+
+  test("draws a caret under the fault, and offers the fix", () => {
+    const query = "service_type:comfyui level:eror";
+    expect(formatQueryError(query, fault(query))).toBe(
+      [
+        "  service_type:comfyui level:eror",
+        "                             ^^^^",
+        '"eror" is no level',
+        "  did you mean error?",
+      ].join("\n"),
+    );
+  });
+
+  test("shows the piece around the fault of a long query", () => {
+    const query = `${"x".repeat(300)} level:eror ${"y".repeat(300)}`;
+    const [excerpt = "", caret = ""] = formatQueryError(query, fault(query)).split("\n");
+    expect(excerpt.length).toBeLessThan(80);
+    expect(excerpt.slice(caret.indexOf("^"), caret.lastIndexOf("^") + 1)).toBe("eror");
+  });
+
+  test("bounds length and terms, the last one allowed being read", () => {
+    expect(parseQuery("x".repeat(QUERY_CHARS_MAX)).terms).toHaveLength(1);
+    expect(fault("x".repeat(QUERY_CHARS_MAX + 1)).message).toContain(`at most ${QUERY_CHARS_MAX}`);
+    expect(parseQuery("a ".repeat(QUERY_TERMS_MAX)).terms).toHaveLength(QUERY_TERMS_MAX);
+    expect(fault("a ".repeat(QUERY_TERMS_MAX + 1)).message).toContain(`more than ${QUERY_TERMS_MAX}`);
+  });
+});
+
+describe("for any text", () => {
+  const hostile = fc.string({
+    unit: fc.oneof(fc.constantFrom(...'"\\:*><=()- \t\nab1é\u0000😀'), fc.string({ unit: "grapheme", maxLength: 1 })),
+  });
+
+  test("a query is read or refused with a place inside it, never anything else", () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        try {
+          parseQuery(text);
+        } catch (error) {
+          expect(error).toBeInstanceOf(QueryError);
+          const { position, length } = error as QueryError;
+          expect(position).toBeGreaterThanOrEqual(0);
+          expect(position).toBeLessThanOrEqual(text.length);
+          expect(length).toBeGreaterThan(0);
+          expect(formatQueryError(text, error as QueryError)).toContain("^");
+        }
+      }),
+    );
+  });
+
+  test("what is put into quotes comes back as it was", () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1, maxLength: 50 }), (text) => {
+        const quoted = text.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+        expect(parseQuery(`some.key:"${quoted}"`).terms).toEqual([
+          { kind: "attribute", key: "some.key", value: text, isPrefix: false },
+        ]);
+      }),
+    );
+  });
+});
