@@ -1,0 +1,188 @@
+/**
+ * Looks at every record that arrives: is it one that was sent, did it come before, does its resource say the right
+ * machine, worker and type, and is it as long as it was.
+ *
+ * A reader of its own, on purpose: the product's code must not vouch for itself.
+ */
+import { encodeRequest, RECORDS_PER_REQUEST, TIME_HIGH, WORKERS, workerOfRequest, type Worker } from "./load.ts";
+
+export interface Tally {
+  /** Different records that came. */
+  readonly received: number;
+  readonly duplicated: number;
+  /** Records under a resource without the right machine.id, worker.id and service.type. */
+  readonly unedited: number;
+  /** Records of another size than they were sent with. */
+  readonly altered: number;
+  /** Records that nobody sent. */
+  readonly unknown: number;
+}
+
+const MACHINE_ID = Buffer.from("machine.id");
+const WORKER_ID = Buffer.from("worker.id");
+const SERVICE_TYPE = Buffer.from("service.type");
+
+/** Field numbers of OTLP's logs. */
+const RESOURCE = 1;
+const SCOPE_LOGS = 2;
+const RECORD = 2;
+const ATTRIBUTE = 1;
+const TIME = 1;
+
+export class Audit {
+  readonly #seen: Uint8Array;
+  readonly #sizes: readonly number[] = encodeRequest(WORKERS[0]!).recordSizes;
+  #received = 0;
+  #duplicated = 0;
+  #unedited = 0;
+  #altered = 0;
+  #unknown = 0;
+
+  /** Expects records 0 to recordCount - 1, each once. */
+  constructor(recordCount: number) {
+    this.#seen = new Uint8Array(recordCount);
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  tally(): Tally {
+    return {
+      received: this.#received,
+      duplicated: this.#duplicated,
+      unedited: this.#unedited,
+      altered: this.#altered,
+      unknown: this.#unknown,
+    };
+  }
+
+  /** One ExportLogsServiceRequest. */
+  take(bytes: Buffer): void {
+    const groups = new Fields(bytes, 0, bytes.length);
+    while (groups.next()) this.#takeResourceLogs(bytes, groups.start, groups.end);
+  }
+
+  #takeResourceLogs(bytes: Buffer, start: number, end: number): void {
+    const worker = workerOfGroup(bytes, start, end);
+    const fields = new Fields(bytes, start, end);
+    while (fields.next()) {
+      if (fields.number !== SCOPE_LOGS) continue;
+      const records = new Fields(bytes, fields.start, fields.end);
+      while (records.next()) {
+        if (records.number === RECORD) this.#takeRecord(bytes, records.start, records.end, worker);
+      }
+    }
+  }
+
+  #takeRecord(bytes: Buffer, start: number, end: number, worker: Worker | undefined): void {
+    const number = recordNumber(bytes, start, end);
+    if (number === undefined || number >= this.#seen.length) {
+      this.#unknown++;
+      return;
+    }
+    if (this.#seen[number] !== 0) this.#duplicated++;
+    else this.#received++;
+    this.#seen[number] = 1;
+    if (worker !== workerOfRequest(Math.floor(number / RECORDS_PER_REQUEST))) this.#unedited++;
+    if (end - start !== this.#sizes[number % RECORDS_PER_REQUEST]) this.#altered++;
+  }
+}
+
+/** Walks protobuf's fields in any order, which the Collector makes use of: it writes them in descending order. */
+class Fields {
+  readonly #bytes: Buffer;
+  readonly #stop: number;
+  #at: number;
+  number = 0;
+  /** Of the content, for length-delimited fields; of the value otherwise. */
+  start = 0;
+  end = 0;
+
+  constructor(bytes: Buffer, start: number, stop: number) {
+    this.#bytes = bytes;
+    this.#at = start;
+    this.#stop = stop;
+  }
+
+  next(): boolean {
+    if (this.#at >= this.#stop) return false;
+    const tag = this.#varint();
+    this.number = tag >>> 3;
+    const size = this.#sizeOf(tag & 7);
+    this.start = this.#at;
+    this.#at += size;
+    this.end = this.#at;
+    if (this.end > this.#stop) throw new Error(`a field runs past its message at offset ${this.start}`);
+    return true;
+  }
+
+  #sizeOf(wireType: number): number {
+    if (wireType === 2) return this.#varint();
+    if (wireType === 1) return 8;
+    if (wireType === 5) return 4;
+    if (wireType !== 0) throw new Error(`wire type ${wireType} at offset ${this.#at}`);
+    let size = 1;
+    while (this.#bytes[this.#at + size - 1]! >= 128) size++;
+    return size;
+  }
+
+  #varint(): number {
+    let byte = this.#bytes[this.#at++]!;
+    if (byte < 128) return byte;
+    let value = byte & 127;
+    for (let scale = 128; byte >= 128 && scale < 2 ** 35; scale *= 128) {
+      byte = this.#bytes[this.#at++]!;
+      value += (byte & 127) * scale;
+    }
+    return value;
+  }
+}
+
+function recordNumber(bytes: Buffer, start: number, end: number): number | undefined {
+  let number: number | undefined;
+  const fields = new Fields(bytes, start, end);
+  while (fields.next()) {
+    if (fields.number !== TIME || bytes.readUInt32LE(fields.start + 4) !== TIME_HIGH) continue;
+    number = bytes.readUInt32LE(fields.start);
+  }
+  return number;
+}
+
+/** The worker that the group's resource names in full and without contradiction. */
+function workerOfGroup(bytes: Buffer, start: number, end: number): Worker | undefined {
+  const found = new Map<Buffer, string>();
+  const fields = new Fields(bytes, start, end);
+  while (fields.next()) {
+    if (fields.number !== RESOURCE) continue;
+    const attributes = new Fields(bytes, fields.start, fields.end);
+    while (attributes.next()) {
+      if (attributes.number !== ATTRIBUTE) continue;
+      const [key, value] = keyValueOf(bytes, attributes.start, attributes.end);
+      const name = [MACHINE_ID, WORKER_ID, SERVICE_TYPE].find((wanted) => key?.equals(wanted));
+      if (name === undefined) continue;
+      if (found.has(name)) return undefined;
+      found.set(name, value ?? "");
+    }
+  }
+  return WORKERS.find(
+    (worker) =>
+      worker.machineId === found.get(MACHINE_ID) &&
+      worker.workerId === found.get(WORKER_ID) &&
+      worker.serviceType === found.get(SERVICE_TYPE),
+  );
+}
+
+/** Key, and value where it is a string. */
+function keyValueOf(bytes: Buffer, start: number, end: number): [Buffer | undefined, string | undefined] {
+  let key: Buffer | undefined;
+  let value: string | undefined;
+  const fields = new Fields(bytes, start, end);
+  while (fields.next()) {
+    if (fields.number === 1) key = bytes.subarray(fields.start, fields.end);
+    if (fields.number !== 2) continue;
+    const any = new Fields(bytes, fields.start, fields.end);
+    while (any.next()) if (any.number === 1) value = bytes.toString("utf8", any.start, any.end);
+  }
+  return [key, value];
+}
