@@ -1,5 +1,6 @@
 import type { Enlisted } from "../core/admission.ts";
 import type { ClientMetadata } from "../core/client-metadata.ts";
+import type { Clock, Timer } from "../core/clock.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { RETRY_AFTER_MS_DEFAULT } from "../core/limits.ts";
 import type { Counter } from "../core/meter.ts";
@@ -21,7 +22,11 @@ export interface DirectDestinationSettings {
   readonly requestsMax: number;
   readonly ledger: Ledger;
   readonly journal: Journal;
+  readonly clock: Clock;
 }
+
+/** An exporter that honours the abort of its attempt settles at once, and says more than "not in time". */
+const ABORT_GRACE_MS = 100;
 
 /**
  * A required destination that is sent to while the sender waits: one without a queue, or with wait_for_result.
@@ -37,6 +42,7 @@ export class DirectDestination {
   readonly #sendFailed: Counter;
   readonly #ledger: Ledger;
   readonly #journal: Journal;
+  readonly #clock: Clock;
 
   constructor(settings: DirectDestinationSettings) {
     this.destination = settings.destination;
@@ -46,6 +52,7 @@ export class DirectDestination {
     this.#turns = new Turns(settings.requestsMax);
     this.#ledger = settings.ledger;
     this.#journal = settings.journal;
+    this.#clock = settings.clock;
     this.#account = settings.ledger.destination(settings.destination, settings.signal);
     this.#sendFailed = settings.ledger.sendFailed(settings.destination, settings.signal);
   }
@@ -64,8 +71,24 @@ export class DirectDestination {
     const delivery = this.#delivery.deliver(request, { end, hurry: end });
     // The turn lasts as long as the attempt: an exporter that ignores the abort must not be called without bound.
     void delivery.then(() => this.#turns.giveBack());
-    const outcome = await Promise.race([delivery, aborted(end)]);
+    const outcome = await this.#orLater(delivery, end);
     return outcome === undefined ? this.#inTime(undefined) : this.#settle(outcome, payload.itemCount);
+  }
+
+  /** undefined where the exporter goes on although its attempt was broken off. */
+  #orLater(delivery: Promise<DeliveryOutcome>, end: AbortSignal): Promise<DeliveryOutcome | undefined> {
+    return new Promise((resolve) => {
+      let timer: Timer | undefined;
+      const onEnd = (): void => {
+        timer = this.#clock.after(ABORT_GRACE_MS, () => resolve(undefined));
+      };
+      end.addEventListener("abort", onEnd, { once: true });
+      void delivery.then((outcome) => {
+        timer?.cancel();
+        end.removeEventListener("abort", onEnd);
+        resolve(outcome);
+      });
+    });
   }
 
   #settle(outcome: DeliveryOutcome, items: number): ConsumeError | undefined {
@@ -103,11 +126,4 @@ export class DirectDestination {
     const retryAfterMs = error?.retryAfterMs ?? (kind === "retryable" ? RETRY_AFTER_MS_DEFAULT : undefined);
     return new ConsumeError(kind, message, { cause: error, ...(retryAfterMs !== undefined && { retryAfterMs }) });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    else signal.addEventListener("abort", () => resolve(undefined), { once: true });
-  });
 }

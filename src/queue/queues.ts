@@ -198,8 +198,9 @@ class GatewayQueues implements Queues, AdmissionOffice {
     if (isRequired && (!config.enabled || config.wait_for_result)) {
       const room = config.enabled ? this.#addRoom(id, signal, config, hint) : undefined;
       const requestsMax = config.enabled ? config.num_consumers : UNBOUNDED;
-      const { ledger, journal } = this;
-      const direct = new DirectDestination({ destination: id, signal, delivery, room, requestsMax, ledger, journal });
+      const { clock, ledger, journal } = this;
+      const of = { destination: id, signal, delivery, room, requestsMax };
+      const direct = new DirectDestination({ ...of, clock, ledger, journal });
       this.#targets.set(targetKey(id, signal), { kind: "direct", direct, enqueueFailed });
       this.#measure(id, signal, { room, inFlightRequests: () => direct.inFlightRequests });
       return;

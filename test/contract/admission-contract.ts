@@ -10,7 +10,16 @@ import { fanOut } from "../../src/core/fan-out.ts";
 import { exporterEntry } from "../../src/queue/queues.ts";
 import type { Queues } from "../../src/queue/queues.ts";
 import type { QueueStorage } from "../../src/queue/storage.ts";
-import { admit, line, logsRequest, open, openQueues, payloadOf, TestSender, watch } from "../queue/support.ts";
+import {
+  admit,
+  ledgerLine,
+  logsRequest,
+  openAdmission,
+  openQueues,
+  payloadOf,
+  TestSender,
+  watch,
+} from "../queue/support.ts";
 import { settle } from "../support/test-clock.ts";
 
 /** A batch of two log records, as a receiver makes it. */
@@ -23,6 +32,10 @@ function logsPipeline(queues: Queues, id: string, exporters: readonly string[], 
   const account = queues.ledger.pipeline(id, "logs", stages);
   const entry = fanOut<"logs">(exporters.map((exporter) => exporterEntry(queues, exporter)));
   return { head: account.at(0, processor ?? entry), entry: account.at(stages.length, entry) };
+}
+
+function enlistAt(admission: Admission, destination: string): void {
+  admission.enlist({ destination, signal: "logs", payload: payloadOf(1) });
 }
 
 const OPENED = { client: ClientMetadata.internal, opener: "receiver otlp" };
@@ -53,7 +66,8 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
       expect(answer.state).toBe("refused");
       expect(answer.error?.retryAfterMs).toBe(1000);
       expect([...senders[0]!.requests, ...senders[1]!.requests]).toEqual([]);
-      for (const id of ["a", "b"]) expect(line(queues, id)).toMatchObject({ admitted: 0, queued: 0, in_flight: 0 });
+      for (const id of ["a", "b"])
+        expect(ledgerLine(queues, id)).toMatchObject({ admitted: 0, queued: 0, in_flight: 0 });
       const { pipelines: lines } = queues.ledger.snapshot();
       expect(lines.map(({ incoming, admitted, refused }) => ({ incoming, admitted, refused }))).toEqual([
         { incoming: 2, admitted: 0, refused: 2 },
@@ -88,7 +102,7 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
 
       expect(answer.state).toBe("permanent");
       expect(sender.requests).toEqual([]);
-      expect(line(queues, "a")).toMatchObject({ admitted: 0, queued: 0 });
+      expect(ledgerLine(queues, "a")).toMatchObject({ admitted: 0, queued: 0 });
       queues.ledger.balance();
     });
 
@@ -102,23 +116,21 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
 
       await admit(queues, ["a", "b"], payloadOf(3));
 
-      expect(line(queues, "a")).toMatchObject({ admitted: 3, sent: 0 });
-      expect(line(queues, "b")).toMatchObject({ admitted: 3, sent: 0 });
+      expect(ledgerLine(queues, "a")).toMatchObject({ admitted: 3, sent: 0 });
+      expect(ledgerLine(queues, "b")).toMatchObject({ admitted: 3, sent: 0 });
       queues.ledger.balance();
     });
 
     it("takes an enlistment after commit or discard for a bug, which fails that request only", async () => {
       const { queues } = openOver([{ id: "a" }]);
       await queues.start();
-      const committed = open(queues);
+      const committed = openAdmission(queues);
       await committed.commit();
-      const discarded = open(queues);
+      const discarded = openAdmission(queues);
       discarded.discard();
-      const enlist = (admission: Admission) => () =>
-        admission.enlist({ destination: "a", signal: "logs", payload: payloadOf(1) });
 
       for (const admission of [committed, discarded]) {
-        expect(enlist(admission)).toThrow(expect.objectContaining({ kind: "internal" }));
+        expect(() => enlistAt(admission, "a")).toThrow(expect.objectContaining({ kind: "internal" }));
         await expect(admission.commit()).rejects.toMatchObject({ kind: "internal" });
       }
       await admit(queues, ["a"]);
@@ -128,13 +140,13 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
     it("allows discard twice and after commit, where it does nothing", async () => {
       const { queues } = openOver([{ id: "a", sender: new TestSender().hang() }]);
       await queues.start();
-      const admission = open(queues);
-      admission.enlist({ destination: "a", signal: "logs", payload: payloadOf(1) });
+      const admission = openAdmission(queues);
+      enlistAt(admission, "a");
       await admission.commit();
       admission.discard();
       admission.discard();
 
-      expect(line(queues, "a")).toMatchObject({ admitted: 1, in_flight: 1 });
+      expect(ledgerLine(queues, "a")).toMatchObject({ admitted: 1, in_flight: 1 });
       queues.ledger.balance();
     });
 
@@ -153,16 +165,16 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
       const { queues, clock } = openOver([{ id: "a" }]);
       await queues.start();
       const key = { source: "fluent_forward", key: "chunk-1" };
-      const first = open(queues);
+      const first = openAdmission(queues);
       expect(first.remember(key, 60_000)).toEqual({ state: "new" });
       expect(first.remember(key, 60_000)).toEqual({ state: "new" });
       await first.commit();
 
-      const second = open(queues);
+      const second = openAdmission(queues);
       expect(second.remember(key, 60_000)).toEqual({ state: "done" });
       second.discard();
       await clock.advance(60_000);
-      const third = open(queues);
+      const third = openAdmission(queues);
       expect(third.remember(key, 60_000)).toEqual({ state: "new" });
       third.discard();
 
@@ -175,12 +187,12 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
       await queues.start();
       await admit(queues, ["a"]);
       const key = { source: "fluent_forward", key: "chunk-2" };
-      const first = open(queues, { deadline: clock.nowMs() + 4000 });
+      const first = openAdmission(queues, { deadline: clock.nowMs() + 4000 });
       first.remember(key, 60_000);
-      first.enlist({ destination: "a", signal: "logs", payload: payloadOf(1) });
+      enlistAt(first, "a");
       const commit = watch(first.commit());
 
-      const second = open(queues);
+      const second = openAdmission(queues);
       const remembered = second.remember(key, 60_000);
       if (remembered.state !== "joined") throw new Error(`expected joined, found ${remembered.state}`);
       const joined = watch(remembered.outcome);
@@ -191,7 +203,7 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
 
       expect(commit.state).toBe("refused");
       expect(joined.state).toBe("refused");
-      const third = open(queues);
+      const third = openAdmission(queues);
       expect(third.remember(key, 60_000)).toEqual({ state: "new" });
       third.discard();
       queues.ledger.balance();
@@ -216,7 +228,7 @@ export function describeAdmission(storageName: string, createStorage: () => Queu
       expect(answer.state).toBe("permanent");
       expect(queued.requests).toEqual([]);
       // At-least-once: what a destination without a queue took, it has; the ledger says so.
-      expect(line(queues, "slow")).toMatchObject({ admitted: 1, sent: 1 });
+      expect(ledgerLine(queues, "slow")).toMatchObject({ admitted: 1, sent: 1 });
       await admit(queues, ["queued"]);
       await settle();
       expect(queued.takenItems).toBe(1);

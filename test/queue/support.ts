@@ -245,7 +245,10 @@ function destinationOf(destination: TestDestination, index: number): Destination
 }
 
 /** Opens an admission as a receiver does that got `items` log records. */
-export function open(queues: Queues, settings: Partial<AdmissionSettings> & { items?: number } = {}): Admission {
+export function openAdmission(
+  queues: Queues,
+  settings: Partial<AdmissionSettings> & { items?: number } = {},
+): Admission {
   const { items = 1, ...rest } = settings;
   return queues.admit({
     client: ClientMetadata.internal,
@@ -262,7 +265,7 @@ export function admit(
   payload: EncodedPayload = payloadOf(1),
   settings: Partial<AdmissionSettings> = {},
 ): Promise<void> {
-  const admission = open(queues, { items: payload.itemCount, ...settings });
+  const admission = openAdmission(queues, { items: payload.itemCount, ...settings });
   for (const destination of destinations) admission.enlist({ destination, signal: "logs", payload });
   return admission.commit();
 }
@@ -280,7 +283,7 @@ export function watch(promise: Promise<void>): { readonly state: string; readonl
   return watched;
 }
 
-export function line(queues: Queues, destination: string, signal: Signal = "logs") {
+export function ledgerLine(queues: Queues, destination: string, signal: Signal = "logs") {
   const found = queues.ledger
     .snapshot()
     .destinations.find((one) => one.destination === destination && one.signal === signal);
