@@ -35,9 +35,9 @@ export class Helper<Question extends object, Answer> {
 
 /** In a helper: answers every question with what `answer` makes of it. The process ends when the other side lets go. */
 export function answerQuestions(answer: (question: never) => Promise<object>): void {
-  process.on("message", (question: never) => {
+  process.on("message", (question: unknown) => {
     // A failure ends this process, which the other side reports.
-    void answer(question).then((result) => process.send?.(result));
+    void answer(question as never).then((result) => process.send?.(result));
   });
   process.on("disconnect", () => process.exit(0));
 }
