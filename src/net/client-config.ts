@@ -63,8 +63,8 @@ function checkTls(tls: ClientTlsConfig, context: z.core.$RefinementCtx): void {
   const hasKey = tls.key_file !== undefined || tls.key_pem !== undefined;
   if (hasCertificate !== hasKey) {
     const message = "for auth via TLS, provide both certificate and key, or neither";
-    const [path, fix] = hasCertificate ? ["cert_file", "add key_file"] : ["key_file", "add cert_file"];
-    refuse(context, { path: [path], message, fix });
+    const present = (["cert_file", "cert_pem", "key_file", "key_pem"] as const).find((key) => tls[key] !== undefined);
+    refuse(context, { path: [present!], message, fix: hasCertificate ? "add key_file" : "add cert_file" });
   }
   if (tls.max_version !== undefined && tls.max_version < tls.min_version) {
     refuse(context, { path: ["max_version"], message: "must not be below min_version", fix: "leave it out" });
@@ -74,7 +74,8 @@ function checkTls(tls: ClientTlsConfig, context: z.core.$RefinementCtx): void {
 /** `tls` of a client. */
 export const clientTlsSchema = tlsBlock.superRefine(checkTls).prefault({});
 
-const HEADER_NAME = /^[A-Za-z0-9_.!#$%&'*+^`|~-]+$/;
+// What gRPC takes; HTTP alone would allow a few signs more, which nobody uses.
+const HEADER_NAME = /^[A-Za-z0-9_.-]+$/;
 // Visible ASCII and spaces: what HTTP/1.1, HTTP/2 and gRPC all carry as it is.
 const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 
@@ -83,12 +84,15 @@ export function headerValue(value: Secret): string {
   return value.reveal().trim();
 }
 
+/** Of a header (its name in lower case) that the protocol itself sends: what to do instead of writing it. */
+export type ReservedHeaders = (name: string) => string | undefined;
+
 /**
- * `headers` of a client. `reserved` are names (in lower case) that the protocol itself sends, each with what to do
- * instead. Values are checked without being shown: Node's own error would name the header only when a request is sent.
+ * `headers` of a client. Values are checked without being shown: Node's own error would name the header only when a
+ * request is sent.
  */
 export function clientHeadersSchema(
-  reserved: Readonly<Record<string, string>>,
+  reserved: ReservedHeaders,
 ): z.ZodType<Readonly<Record<string, Secret>>, Record<string, string> | undefined> {
   return secretMap().superRefine((headers, context) => {
     for (const [name, value] of Object.entries(headers)) {
@@ -103,17 +107,12 @@ interface HeaderProblem {
   readonly fix: string;
 }
 
-function headerProblem(
-  name: string,
-  value: string,
-  reserved: Readonly<Record<string, string>>,
-): HeaderProblem | undefined {
+function headerProblem(name: string, value: string, reserved: ReservedHeaders): HeaderProblem | undefined {
   if (!HEADER_NAME.test(name)) {
     return { message: "is no header name", fix: 'write letters, digits and "-", such as "X-Tenant"' };
   }
-  if (Object.hasOwn(reserved, name.toLowerCase())) {
-    return { message: "is set by the exporter itself", fix: reserved[name.toLowerCase()]! };
-  }
+  const fix = reserved(name.toLowerCase());
+  if (fix !== undefined) return { message: "is set by the exporter itself", fix };
   if (HEADER_VALUE.test(value)) return undefined;
   return {
     message: "its value holds a character that no header can carry",

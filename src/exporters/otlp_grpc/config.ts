@@ -30,21 +30,27 @@ const keepalive = block({
   permit_without_stream: z.boolean().default(false).describe("Ping also while no request is under way."),
 });
 
-const RESERVED_HEADERS = {
-  "content-type": "leave it out",
-  te: "leave it out",
-  host: "set authority",
-  "user-agent": "set user_agent",
-  "grpc-timeout": "set timeout",
-  "grpc-encoding": "set compression",
-  "grpc-accept-encoding": "leave it out",
-} as const;
+const RESERVED_HEADERS = new Map([
+  ["content-type", "leave it out"],
+  ["te", "leave it out"],
+  ["host", "set authority"],
+  ["user-agent", "set user_agent"],
+  ["grpc-timeout", "set timeout"],
+  ["grpc-encoding", "set compression"],
+]);
+
+function reservedHeader(name: string): string | undefined {
+  const advice = RESERVED_HEADERS.get(name);
+  if (advice !== undefined) return advice;
+  if (name.startsWith("grpc-")) return 'leave it out: names that begin with "grpc-" belong to the protocol';
+  return name.endsWith("-bin") ? 'choose another name: "-bin" marks bytes, and headers are text here' : undefined;
+}
 
 export const otlpGrpcConfig = block({
   endpoint: grpcEndpoint.describe("The backend's gRPC address."),
   tls: clientTlsSchema.describe("TLS towards the backend."),
   compression: compression.describe("How requests are compressed."),
-  headers: clientHeadersSchema(RESERVED_HEADERS).describe("Metadata sent with every request."),
+  headers: clientHeadersSchema(reservedHeader).describe("Metadata sent with every request."),
   authority: z.string().min(1).optional().describe("The :authority that requests carry instead of the endpoint."),
   user_agent: z
     .string()

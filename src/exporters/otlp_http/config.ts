@@ -15,13 +15,13 @@ const compressionSchema = annotate(z.enum(COMPRESSIONS).default("gzip"), {
       : "write gzip, zstd, deflate or none",
 });
 
-const RESERVED_HEADERS = {
-  "content-type": "set encoding",
-  "content-encoding": "set compression",
-  "content-length": "leave it out",
-  "transfer-encoding": "leave it out",
-  connection: "leave it out",
-} as const;
+const RESERVED_HEADERS = new Map([
+  ["content-type", "set encoding"],
+  ["content-encoding", "set compression"],
+  ["content-length", "leave it out"],
+  ["transfer-encoding", "leave it out"],
+  ["connection", "set keepalive.enabled"],
+]);
 
 /** The highest level of each algorithm; the lowest is 1. */
 export const LEVEL_MAX: Readonly<Record<Compression, number>> = { gzip: 9, deflate: 9, zstd: 22, none: 0 };
@@ -41,7 +41,7 @@ const configBlock = block({
       .default(-1)
       .describe("From fast to small: gzip and deflate 1 to 9, zstd 1 to 22; -1 is the algorithm's own default."),
   }).describe("Details of the compression."),
-  headers: clientHeadersSchema(RESERVED_HEADERS).describe("Headers sent with every request."),
+  headers: clientHeadersSchema((name) => RESERVED_HEADERS.get(name)).describe("Headers sent with every request."),
   timeout: timeoutSchema("30s").describe("Time for one attempt."),
   tls: clientTlsSchema.describe("TLS towards the backend, where the URL begins with https://."),
   max_conns_per_host: z.int().min(0).max(10_000).default(0).describe("Connections to the backend at most; 0: 100."),
