@@ -147,10 +147,12 @@ export class HttpDoor {
     request.on("error", () => abort.abort());
     response.on("error", () => abort.abort());
     const exchange: Exchange = { request, response, asksFirst, signal: abort.signal };
-    void this.#answer(exchange).then((answer) => this.#send(exchange, answer));
+    this.#answer(exchange)
+      .then((answer) => this.#send(exchange, answer))
+      // A route whose refuse() throws, or whose headers are none, is a bug that costs its request and nothing more.
+      .catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
   }
 
-  /** Never rejects. */
   async #answer(exchange: Exchange): Promise<HttpAnswer> {
     const { request } = exchange;
     const found = this.#findRoute(request);
@@ -209,7 +211,9 @@ export class HttpDoor {
   #send({ request, response }: Exchange, answer: HttpAnswer): void {
     if (response.destroyed) return;
     const body = answer.body ?? "";
-    const headers = { ...answer.headers, "content-length": String(Buffer.byteLength(body)) };
+    // 204 is the one status a route may choose that must not say how long nothing is (RFC 9110, 8.6).
+    const length = answer.status === 204 ? {} : { "content-length": String(Buffer.byteLength(body)) };
+    const headers = { ...answer.headers, ...length };
     if (this.#closed !== undefined) response.setHeader("connection", "close");
     response.writeHead(answer.status, headers).end(body);
     if (!request.complete) this.#linger(request);
@@ -256,9 +260,14 @@ function groupRoutes(routes: readonly HttpRoute[]): ReadonlyMap<string, Readonly
   return groups;
 }
 
-function splitUrl(url = "/"): { readonly path: string; readonly query: string } {
-  const mark = url.indexOf("?");
-  return mark < 0 ? { path: url, query: "" } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
+function splitUrl(target = "/"): { readonly path: string; readonly query: string } {
+  // Proxies may write the whole URL in the request line (RFC 9112, 3.2.2).
+  if (!target.startsWith("/")) {
+    const url = URL.parse(target);
+    return { path: url?.pathname ?? target, query: url?.search.slice(1) ?? "" };
+  }
+  const mark = target.indexOf("?");
+  return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
 function parseMediaType(header = ""): string {

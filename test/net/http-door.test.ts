@@ -127,6 +127,21 @@ describe("routing", () => {
     expect([answer.status, seen[0]?.path, seen[0]?.query, budget.acquireCount]).toEqual([200, "/status", "q=a%20b", 0]);
   });
 
+  it("reads a request line with a whole URL, as proxies write it", async () => {
+    const { port, seen } = await openDoor();
+    const connection = open(port).write("GET http://gateway:4318/status?q=1 HTTP/1.1\r\nhost: x\r\n\r\n");
+    expect([(await connection.answer()).status, seen[0]?.path, seen[0]?.query]).toEqual([200, "/status", "q=1"]);
+    expect((await connection.write("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n").answer()).status).toBe(404);
+  });
+
+  it("drops the connection of a route whose answer is no HTTP, and goes on serving", async () => {
+    const { port } = await openDoor({
+      handle: async (request) => (request.query === "bug" ? { status: 200, headers: { "x y": "" } } : { status: 204 }),
+    });
+    await open(port).write("GET /status?bug HTTP/1.1\r\nhost: x\r\n\r\n").closed();
+    expect((await open(port).write("GET /status HTTP/1.1\r\nhost: x\r\n\r\n").answer()).status).toBe(204);
+  });
+
   it("hands over the sender's headers and plain address", async () => {
     const { port, seen } = await openDoor();
     await open(port)

@@ -1,6 +1,4 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { settingsTable } from "../../../src/config/settings-table.ts";
 import { bodyBytesMax, messageBytesMax, otlpReceiverConfig, streamsMax } from "../../../src/receivers/otlp/config.ts";
 
 const MIB = 1024 * 1024;
@@ -72,10 +70,5 @@ describe("the configuration of receivers/otlp", () => {
       "protocols.http: two signals have the same path",
     ]);
     expect(problemsOf({ protocols: { http: { logs_url_path: "/in?x" } } })).toHaveLength(1);
-  });
-
-  it("is described in the README as it is", () => {
-    const readme = readFileSync(new URL("../../../src/receivers/otlp/README.md", import.meta.url), "utf8");
-    expect(readme).toContain(settingsTable(otlpReceiverConfig));
   });
 });
