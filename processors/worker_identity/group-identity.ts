@@ -44,12 +44,16 @@ export class GroupIdentity {
 
   /** Undefined where `spoken` contradicts the resource: it speaks about another worker, and stays where it is. */
   target(spoken: Said, scope: Said | undefined): Target | undefined {
+    if (contradicts(this.#settings.chosen, spoken)) {
+      this.#settings.count("conflicting");
+      return undefined;
+    }
     const key = targetKey(spoken, scope);
-    const target = this.#targets.get(key) ?? this.#resolve(spoken, scope);
+    const known = this.#targets.get(key);
+    if (known !== undefined) return known;
+    const target = this.#resolve(spoken, scope);
     this.#targets.set(key, target);
-    if (!contradicts(this.#settings.chosen, spoken, target.identity)) return target;
-    this.#settings.count("conflicting");
-    return undefined;
+    return target;
   }
 
   #resolve(spoken: Said, scope: Said | undefined): Target {
@@ -73,9 +77,10 @@ export class GroupIdentity {
     for (const field of IDENTITY_FIELDS) {
       const reading = readings[field];
       if (reading === undefined) continue;
-      const stays = !isSaidBy(identity, field, reading.text);
-      if (!stays) for (const key of reading.keys) attributes.delete(key);
-      this.#settings.count(stays || reading.others.length > 0 ? "conflicting" : "moved");
+      const spellings = [...reading.keys.map((key) => ({ key, text: reading.text })), ...reading.others];
+      const moved = spellings.filter(({ text }) => isSaidBy(identity, field, text));
+      for (const { key } of moved) attributes.delete(key);
+      this.#settings.count(moved.length === spellings.length ? "moved" : "conflicting");
     }
   }
 }

@@ -78,11 +78,11 @@ function resolveInstance(
 ): Pick<Identity, "instance" | "original"> {
   const derived = derivedInstanceId(machine, worker);
   const said = sources.map((source) => source.instance).filter((id) => id !== undefined);
-  const isMadeUp = (id: string): boolean => worker !== undefined && isReplaceable(id, { machine, derived, mode });
-  const chosen = said.find((id) => id === null || !isMadeUp(id));
+  // Of a machine alone a made-up id tells its processes apart, so it gives way only to an id that does so too.
+  const isKnown = machine !== undefined && worker !== undefined;
+  const chosen = said.find((id) => !isKnown || id === null || id === derived || !givesWay(id, mode));
   if (chosen !== undefined) return { instance: chosen ?? undefined, original: undefined };
-  const original = said.find((id) => id !== null && machine !== undefined && id !== machineInstanceId(machine));
-  return { instance: derived, original: original ?? undefined };
+  return { instance: derived, original: said[0] ?? undefined };
 }
 
 function derivedInstanceId(machine: string | undefined, worker: string | undefined): string | undefined {
@@ -90,34 +90,29 @@ function derivedInstanceId(machine: string | undefined, worker: string | undefin
   return worker === undefined ? machineInstanceId(machine) : workerInstanceId(machine, worker);
 }
 
-interface Derivation {
-  readonly machine: string | undefined;
-  readonly derived: string | undefined;
-  readonly mode: InstanceIdMode;
+function givesWay(instance: string, mode: InstanceIdMode): boolean {
+  return mode === "overwrite" || (mode === "replace_generated" && isMadeUp(instance));
 }
 
-/** The worker is known. A UUID is an SDK's invention; the whole machine's id is ours, from a hop that did not know the worker. */
-function isReplaceable(id: string, { machine, derived, mode }: Derivation): boolean {
-  if (machine === undefined || id === derived || mode === "insert") return false;
-  return mode === "overwrite" || isUuid(id) || id === machineInstanceId(machine);
-}
-
-/** True where what is spoken names another worker than the resource, which then keeps its own identity. */
-export function contradicts(resource: Said, spoken: Said, identity: Identity): boolean {
+/**
+ * True where what is spoken names another worker than the resource, which then keeps its own identity. It looks at these
+ * two alone: were it to depend on who else says what, the same words could contradict at one hop and not at the next.
+ */
+export function contradicts(resource: Said, spoken: Said): boolean {
   return (
     differs(resource.machine, spoken.machine) ||
     differs(resource.worker, spoken.worker) ||
-    (resource.instance === identity.instance && isChosenOther(resource.instance, spoken.instance))
+    (differs(resource.instance, spoken.instance) && !isMadeUp(resource.instance) && !isMadeUp(spoken.instance))
   );
 }
 
 function differs(chosen: string | null | undefined, spoken: string | null | undefined): boolean {
-  return chosen !== undefined && spoken !== undefined && spoken !== null && chosen !== spoken;
+  return chosen !== undefined && spoken !== undefined && chosen !== spoken;
 }
 
-/** A UUID beside an instance id that somebody chose names a process, not another worker. */
-function isChosenOther(chosen: string | null | undefined, spoken: string | null | undefined): boolean {
-  return differs(chosen, spoken) && typeof spoken === "string" && !isUuid(spoken);
+/** A UUID is an SDK's invention: it names a process, and chooses nothing. */
+function isMadeUp(instance: string | null | undefined): boolean {
+  return typeof instance === "string" && isUuid(instance);
 }
 
 export function isSameIdentity(left: Identity, right: Identity): boolean {

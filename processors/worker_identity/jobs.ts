@@ -42,9 +42,8 @@ function rename(
   mirrorKey: string | undefined,
 ): void {
   if (!keys.includes(canonical)) attributes.copy(keys[0]!, canonical);
-  if (mirrorKey !== undefined && !keys.includes(mirrorKey) && !others.includes(mirrorKey)) {
-    attributes.copy(canonical, mirrorKey);
-  }
+  const hasMirror = keys.some((key) => key === mirrorKey) || others.some(({ key }) => key === mirrorKey);
+  if (mirrorKey !== undefined && !hasMirror) attributes.copy(canonical, mirrorKey);
   for (const key of keys) if (key !== canonical && key !== mirrorKey) attributes.delete(key);
 }
 
@@ -84,20 +83,36 @@ function inherit(
   signal: JobSignal,
   taken: Set<string>,
 ): Readings {
+  if (isOfOtherJob(own, above)) return own;
   let result = own;
   for (const field of JOB_FIELDS[signal]) {
     const given = above[field];
-    if (given === undefined || given.text === null || isOfOtherJob(result, above)) continue;
-    if (result[field] === undefined) {
-      attributes.set(CANONICAL[signal][field], given.text);
-      result = { ...result, [field]: given };
-    }
-    if (result[field]?.text === given.text) for (const key of given.keys) taken.add(key);
+    if (given === undefined || given.text === null || result[field] !== undefined) continue;
+    attributes.set(CANONICAL[signal][field], given.text);
+    result = { ...result, [field]: given };
   }
+  if (isHandedDown(result, above, signal)) for (const key of keysOf(above, signal)) taken.add(key);
   return result;
 }
 
 /** The type of one job says nothing about another. */
 function isOfOtherJob(own: Readings, above: Readings): boolean {
   return own.jobId !== undefined && above.jobId !== undefined && own.jobId.text !== above.jobId.text;
+}
+
+/**
+ * True where the record is of the job that stands above it: id and type leave together, or a record of another job would
+ * take the type that is left, the next time. Where two spellings above disagree they stay, for the same reason.
+ */
+function isHandedDown(record: Readings, above: Readings, signal: JobSignal): boolean {
+  const isClear = JOB_FIELDS[signal].every((field) => {
+    const given = above[field];
+    return given === undefined || (given.text !== null && given.others.length === 0);
+  });
+  const deciding = above.jobId === undefined ? "jobType" : "jobId";
+  return isClear && above[deciding] !== undefined && record[deciding]?.text === above[deciding].text;
+}
+
+function keysOf(readings: Readings, signal: JobSignal): readonly string[] {
+  return JOB_FIELDS[signal].flatMap((field) => readings[field]?.keys ?? []);
 }

@@ -10,7 +10,7 @@ import {
 } from "signalbox/sdk";
 import { workerIdentityConfig, type WorkerIdentityConfig } from "./config.ts";
 import { GroupIdentity, IDENTITY_FIELDS, isSaidBy, type IdentityField, type Target } from "./group-identity.ts";
-import { chosenOf, spokenOf, type Said } from "./identity.ts";
+import { chosenOf, spokenOf, type Identity, type Said } from "./identity.ts";
 import { canonicaliseJob, handDownJobs, recordReader, type JobSignal } from "./jobs.ts";
 import { hasMirrors, ORIGINAL_INSTANCE_ID, writeIdentity, writeServiceName } from "./resource-edits.ts";
 import { FieldReader, idText, SPELLINGS, type Readings } from "./spellings.ts";
@@ -21,8 +21,13 @@ type JobRecord = LogRecordView | SpanView;
 const NOTHING: Readings = {};
 
 const RESOURCE_READER = new FieldReader([...IDENTITY_FIELDS, "jobId", "jobType"]);
-const SCOPE_READER = new FieldReader(IDENTITY_FIELDS);
-const RECORD_READERS = { logs: recordReader("logs", IDENTITY_FIELDS), traces: recordReader("traces", IDENTITY_FIELDS) };
+const READERS = readersBelow(IDENTITY_FIELDS);
+// An instance id that is overwritten wherever it can be is not asked for below the resource, and stays there.
+const OVERWRITE_READERS = readersBelow(IDENTITY_FIELDS.filter((field) => field !== "instance"));
+
+function readersBelow(fields: readonly IdentityField[]) {
+  return { scope: new FieldReader(fields), logs: recordReader("logs", fields), traces: recordReader("traces", fields) };
+}
 
 /** Says who sent each record, in one spelling, on the resource; and of which job it is. README.md has the rules. */
 export const workerIdentity = defineProcessor({
@@ -39,7 +44,7 @@ function identifyJobRecords(batch: BatchView<JobRecord>, signal: JobSignal, ctx:
     const readings = RESOURCE_READER.read(group.resource.attributes) ?? NOTHING;
     const identity = identifyResource(group, readings, senders, ctx);
     handDownJobs(group, readings, signal);
-    for (const scope of group.scopes()) new ScopeWalk(scope, identity).records(signal, ctx.config);
+    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx.config).records(signal);
   }
 }
 
@@ -49,7 +54,7 @@ function identifyMetrics(batch: BatchView<MetricView>, ctx: Context): void {
   for (const group of batch.resourceGroups()) {
     const readings = RESOURCE_READER.read(group.resource.attributes) ?? NOTHING;
     const identity = identifyResource(group, readings, senders, ctx);
-    for (const scope of group.scopes()) new ScopeWalk(scope, identity).metrics();
+    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx.config).metrics();
   }
 }
 
@@ -74,7 +79,11 @@ function identifyResource(
   ctx: Context,
 ): GroupIdentity {
   const { attributes } = group.resource;
-  const place = { isMirrored: hasMirrors(ctx.signal), hasOriginal: attributes.has(ORIGINAL_INSTANCE_ID) };
+  const place = {
+    isMirrored: hasMirrors(ctx.signal),
+    hasOriginal: attributes.has(ORIGINAL_INSTANCE_ID),
+    instance: readings.instance,
+  };
   const chosen = chosenOf(readings);
   const identity = new GroupIdentity({ chosen, senders, mode: ctx.config.instance_id, place, count: ctx.count });
   writeIdentity(attributes, readings, identity.base.identity, ctx.signal);
@@ -87,18 +96,22 @@ function identifyResource(
 class ScopeWalk<R extends JobRecord | MetricView> {
   readonly #scope: ScopeGroup<R>;
   readonly #identity: GroupIdentity;
+  readonly #config: WorkerIdentityConfig;
+  readonly #readers: typeof READERS;
   readonly #readings: Readings;
   /** What the scope says for its records; undefined where it says nothing, or contradicts the resource. */
   readonly #said: Said | undefined;
   readonly #home: Target;
-  /** The fields in which a record has gone by the scope's word. */
-  readonly #taken = new Set<IdentityField>();
+  /** A record has gone by all that the scope says. */
+  #isTaken = false;
   #isStuck = false;
 
-  constructor(scope: ScopeGroup<R>, identity: GroupIdentity) {
+  constructor(scope: ScopeGroup<R>, identity: GroupIdentity, config: WorkerIdentityConfig) {
     this.#scope = scope;
     this.#identity = identity;
-    this.#readings = SCOPE_READER.read(scope.scope.attributes) ?? NOTHING;
+    this.#config = config;
+    this.#readers = config.instance_id === "overwrite" ? OVERWRITE_READERS : READERS;
+    this.#readings = this.#readers.scope.read(scope.scope.attributes) ?? NOTHING;
     const said = spokenOf(this.#readings);
     const target = said === undefined ? undefined : identity.target(said, undefined);
     this.#said = target === undefined ? undefined : said;
@@ -111,9 +124,9 @@ class ScopeWalk<R extends JobRecord | MetricView> {
     this.#removeFromScope();
   }
 
-  records(this: ScopeWalk<JobRecord>, signal: JobSignal, config: WorkerIdentityConfig): void {
-    const reader = RECORD_READERS[signal];
-    const mirrorKey = signal === "logs" && config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
+  records(this: ScopeWalk<JobRecord>, signal: JobSignal): void {
+    const reader = this.#readers[signal];
+    const mirrorKey = signal === "logs" && this.#config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
     for (const record of this.#scope.records()) {
       const readings = reader.read(record.attributes);
       if (readings !== undefined) canonicaliseJob(record.attributes, readings, signal, mirrorKey);
@@ -132,18 +145,22 @@ class ScopeWalk<R extends JobRecord | MetricView> {
   #move(record: R, target: Target): boolean {
     const isMoved = this.#identity.move(record, target);
     if (!isMoved) this.#isStuck = true;
-    if (this.#said === undefined) return isMoved;
-    for (const field of IDENTITY_FIELDS) {
-      if (isSaidBy(target.identity, field, this.#said[field])) this.#taken.add(field);
-    }
+    this.#isTaken ||= this.#said !== undefined && saysAll(target.identity, this.#said);
     return isMoved;
   }
 
-  /** The scope belongs to records that have moved and to those that could not: its word stays for the latter. */
+  /**
+   * All of the scope's word goes, or none of it: what is left would be read as a word of its own the next time. It stays
+   * where two spellings disagree, where no record has gone by it, and for records that could not move.
+   */
   #removeFromScope(): void {
-    if (this.#isStuck || this.#taken.size === 0) return;
-    for (const field of this.#taken) {
-      for (const key of this.#readings[field]?.keys ?? []) this.#scope.scope.attributes.delete(key);
-    }
+    const readings = IDENTITY_FIELDS.map((field) => this.#readings[field]).filter((reading) => reading !== undefined);
+    const isClear = readings.every(({ text, others }) => text !== null && others.length === 0);
+    if (this.#isStuck || !this.#isTaken || !isClear) return;
+    for (const { keys } of readings) for (const key of keys) this.#scope.scope.attributes.delete(key);
   }
+}
+
+function saysAll(identity: Identity, said: Said): boolean {
+  return IDENTITY_FIELDS.every((field) => said[field] === undefined || isSaidBy(identity, field, said[field]));
 }

@@ -31,7 +31,8 @@ function writeNamed(
   const canonical = SPELLINGS[field][0];
   const mirror = MIRRORS[field];
   if (reading === undefined || !reading.keys.includes(canonical)) attributes.set(canonical, id);
-  const hasMirror = reading?.keys.includes(mirror) === true || reading?.others.includes(mirror) === true;
+  const hasMirror =
+    reading?.keys.includes(mirror) === true || reading?.others.some(({ key }) => key === mirror) === true;
   if (isMirrored && !hasMirror) attributes.set(mirror, id);
   for (const key of reading?.keys ?? []) {
     if (key !== canonical && !(isMirrored && key === mirror)) attributes.delete(key);
@@ -43,6 +44,13 @@ function writeInstance(attributes: Attributes, reading: Reading | undefined, id:
   const isThere = reading?.text === id && reading.keys.includes(INSTANCE_ID);
   if (!isThere) attributes.set(INSTANCE_ID, id);
   for (const key of reading?.keys ?? []) if (key !== INSTANCE_ID) attributes.delete(key);
+  for (const key of needlessSpellings(reading, id)) attributes.delete(key);
+}
+
+/** Spellings beside the canonical one that said something else, until the id became what they say. */
+function needlessSpellings(reading: Reading | undefined, id: string | undefined): string[] {
+  const others = reading?.others ?? [];
+  return others.flatMap(({ key, text }) => (text !== null && text === id && key !== INSTANCE_ID ? [key] : []));
 }
 
 /** What leads from a resource with the base's identity to one with another's. What the resource has chosen is in both. */
@@ -58,7 +66,10 @@ export function editBetween(base: Identity, target: Identity, chosen: Said, plac
   const changed = wanted.filter(([, from, to]) => from !== to);
   return {
     set: Object.fromEntries(changed.flatMap(([key, , to]) => (to === undefined ? [] : [[key, to]]))),
-    delete: changed.flatMap(([key, , to]) => (to === undefined ? [key] : [])),
+    delete: [
+      ...changed.flatMap(([key, , to]) => (to === undefined ? [key] : [])),
+      ...needlessSpellings(place.instance, target.instance),
+    ],
   };
 }
 
@@ -66,6 +77,8 @@ export interface EditPlace {
   readonly isMirrored: boolean;
   /** The resource came with the original of an earlier hop, which stays. */
   readonly hasOriginal: boolean;
+  /** What the resource says about its instance. */
+  readonly instance: Reading | undefined;
 }
 
 const SERVICE_NAME = "service.name";

@@ -27,8 +27,13 @@ export interface Reading {
   readonly text: string | null;
   /** The keys that say so. */
   readonly keys: readonly string[];
-  /** The keys that say something else. */
-  readonly others: readonly string[];
+  /** The keys that say something else, or hold what is no id. */
+  readonly others: readonly OtherSpelling[];
+}
+
+export interface OtherSpelling {
+  readonly key: string;
+  readonly text: string | null;
 }
 
 export type Readings = { readonly [F in Field]?: Reading };
@@ -83,12 +88,14 @@ export class FieldReader {
   #readField(values: readonly (AttributeValue | undefined)[], start: number, end: number): Reading | undefined {
     let text: string | null | undefined;
     const keys: string[] = [];
-    const others: string[] = [];
+    const others: OtherSpelling[] = [];
     for (let index = start; index < end; index++) {
       const found = idText(values[index]);
       if (found === undefined) continue;
       if (text === undefined) text = found;
-      (found !== null && found === text ? keys : others).push(this.#keys[index]!);
+      const key = this.#keys[index]!;
+      if (found !== null && found === text) keys.push(key);
+      else others.push({ key, text: found });
     }
     return text === undefined ? undefined : { text, keys, others };
   }

@@ -54,7 +54,7 @@ describe("who a resource is", () => {
       "the whole machine's",
       "replace_generated",
       { machine: "m", worker: "w", instance: "machine-m" },
-      "machine-m.w",
+      "machine-m",
       undefined,
     ],
     ["absent", "insert", { machine: "m", worker: "w" }, "machine-m.w", undefined],
@@ -92,7 +92,6 @@ describe("a record contradicts its resource", () => {
     ["another service type only", { machine: "m", serviceType: "a" }, { machine: "m", serviceType: "b" }, false],
     ["a machine where something that is no id stands", { machine: null }, { machine: "m" }, true],
   ])("that names %s: %o against %o", (_name, resource, spoken, expected) => {
-    const identity = resolve({ resource, spoken: [spoken] });
-    expect(contradicts(resource, spoken, identity)).toBe(expected);
+    expect(contradicts(resource, spoken)).toBe(expected);
   });
 });
