@@ -90,7 +90,9 @@ class ScannedBatch<S extends Signal> implements Batch<S> {
 
   clone(): Batch<S> {
     const state = this.#state;
-    if (state.version === 0) return new ScannedBatch(this.signal, state.bytes, this.#index, this.context, this.merged);
+    state.assertLive();
+    if (state.version === 0)
+      return new ScannedBatch(this.signal, state.original, this.#index, this.context, this.merged);
     // The edits are written down instead of copied: a clone of an edited batch is rare, and encode() is needed soon anyway.
     const bytes = joinSlices(this.encode());
     return new ScannedBatch(this.signal, bytes, scanRequest(this.signal, bytes).index, this.context, this.merged);

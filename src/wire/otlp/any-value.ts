@@ -10,6 +10,7 @@
  */
 import { MESSAGE_DEPTH_MAX } from "../limits.ts";
 import { FieldWalker, readBool, readDouble, readInt64 } from "../protobuf/walker.ts";
+import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
 import type { ProtobufWriter } from "../protobuf/writer.ts";
 import { readText } from "../text.ts";
 import { fieldNumbers } from "./message-table.ts";
@@ -27,6 +28,8 @@ const VALUE = fieldNumbers("AnyValue", [
 const LIST_VALUES = 1;
 export const KEY_FIELD = 1;
 export const VALUE_FIELD = 2;
+const KEY_TAG = (KEY_FIELD << 3) | LENGTH_DELIMITED;
+const VALUE_TAG = (VALUE_FIELD << 3) | LENGTH_DELIMITED;
 
 const KINDS: Readonly<Record<number, AnyValueKind>> = {
   [VALUE.stringValue]: "string",
@@ -62,8 +65,17 @@ export function readAnyValueKind(bytes: Uint8Array, start: number, end: number):
   return member === undefined ? "empty" : (KINDS[member.number] ?? "empty");
 }
 
+const STRING_TAG = (VALUE.stringValue << 3) | LENGTH_DELIMITED;
+
 /** The content of an AnyValue. Recursion is bounded by the scan, and by writeAnyValue for what we wrote. */
 export function readAnyValue(bytes: Uint8Array, start: number, end: number): AttributeValue {
+  // The fast path for one short string and nothing else; the same as readMember() finds.
+  const size = bytes[start + 1]!;
+  if (bytes[start] === STRING_TAG && size < 0x80 && start + 2 + size === end) return readText(bytes, start + 2, end);
+  return readMember(bytes, start, end);
+}
+
+function readMember(bytes: Uint8Array, start: number, end: number): AttributeValue {
   const member = lastMember(bytes, start, end);
   if (member === undefined) return null;
   const { valueStart, valueEnd } = member;
@@ -82,7 +94,7 @@ export function readAnyValue(bytes: Uint8Array, start: number, end: number): Att
       return readKeyValueList(bytes, valueStart, valueEnd);
     default:
       // A copy: a value may outlive its batch.
-      return Uint8Array.prototype.slice.call(bytes, valueStart, valueEnd);
+      return new Uint8Array(bytes.subarray(valueStart, valueEnd));
   }
 }
 
@@ -126,6 +138,27 @@ export class KeyValueReader {
 
   read(bytes: Uint8Array, start: number, end: number): void {
     this.keyStart = this.keyEnd = this.valueStart = this.valueEnd = start;
+    let position = start;
+    // The fast path for fields below 128 bytes, in a loop of their own; anything else is left to the walker.
+    while (position < end) {
+      const tag = bytes[position]!;
+      const valueStart = position + 2;
+      const valueEnd = valueStart + bytes[position + 1]!;
+      if (bytes[position + 1]! >= 0x80) return this.#walk(bytes, position, end);
+      if (tag === KEY_TAG) {
+        this.keyStart = valueStart;
+        this.keyEnd = valueEnd;
+      } else if (tag === VALUE_TAG) {
+        this.valueStart = valueStart;
+        this.valueEnd = valueEnd;
+      } else {
+        return this.#walk(bytes, position, end);
+      }
+      position = valueEnd;
+    }
+  }
+
+  #walk(bytes: Uint8Array, start: number, end: number): void {
     const walker = new FieldWalker(bytes, start, end);
     while (walker.next()) {
       if (walker.number === KEY_FIELD) {

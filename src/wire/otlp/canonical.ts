@@ -105,25 +105,34 @@ function canonicalMember(number: number, bytes: Uint8Array, start: number, end: 
     case VALUE.intValue:
       return String(readInt64(bytes, start));
     case VALUE.arrayValue:
-      return join(listItems(bytes, start, end, canonicalValue));
+      return canonicalArray(bytes, start, end);
     case VALUE.kvlistValue:
-      return sorted(listItems(bytes, start, end, canonicalPair));
+      return canonicalPairs(bytes, start, end);
     default:
       return undefined;
   }
 }
 
-/** Members of an ArrayValue or a KeyValueList. Their unknown fields, which no version of OTLP has, are not compared. */
-function listItems<T>(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  read: (bytes: Uint8Array, start: number, end: number) => T,
-): T[] {
-  const items: T[] = [];
+function canonicalArray(bytes: Uint8Array, start: number, end: number): string {
+  const items: string[] = [];
+  let rest = "";
   const walker = new FieldWalker(bytes, start, end);
-  while (walker.next()) if (walker.number === LIST_VALUES) items.push(read(bytes, walker.valueStart, walker.valueEnd));
-  return items;
+  while (walker.next()) {
+    if (walker.number === LIST_VALUES) items.push(canonicalValue(bytes, walker.valueStart, walker.valueEnd));
+    else rest += raw(bytes, walker.fieldStart, walker.valueEnd);
+  }
+  return join([join(items), rest]);
+}
+
+function canonicalPairs(bytes: Uint8Array, start: number, end: number): string {
+  const pairs: [string, string][] = [];
+  let rest = "";
+  const walker = new FieldWalker(bytes, start, end);
+  while (walker.next()) {
+    if (walker.number === LIST_VALUES) pairs.push(canonicalPair(bytes, walker.valueStart, walker.valueEnd));
+    else rest += raw(bytes, walker.fieldStart, walker.valueEnd);
+  }
+  return join([sorted(pairs), rest]);
 }
 
 function raw(bytes: Uint8Array, start: number, end: number): string {

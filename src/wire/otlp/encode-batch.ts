@@ -20,13 +20,13 @@ const ROOM_PER_BATCH = 1024;
 const ROOM_PER_EDITED_RECORD = 64;
 
 function outputCapacity(state: BatchState): number {
-  return state.bytes.length + ROOM_PER_BATCH + state.recordEdits.size * ROOM_PER_EDITED_RECORD;
+  return state.bytes.length + ROOM_PER_BATCH + state.editedRecordCount * ROOM_PER_EDITED_RECORD;
 }
 
 /** The batch as it stands: edited fields and the lengths above them are new, all else is as it came, in its order. */
 export function encodeBatch(state: BatchState): EncodedPayload {
-  const { bytes, itemCount } = state;
-  if (state.version === 0) return { slices: bytes.length === 0 ? [] : [bytes], size: bytes.length, itemCount };
+  const { bytes, original, itemCount } = state;
+  if (state.version === 0) return { slices: original.length === 0 ? [] : [original], size: original.length, itemCount };
   if (state.plan?.hasMoves === true) return encodeRegrouped(state, state.plan, outputCapacity(state));
   const encoder = new MessageEncoder(bytes, outputCapacity(state));
   writeRequest(state, encoder);

@@ -1,7 +1,7 @@
 import { FieldWalker } from "../protobuf/walker.ts";
 import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
 import { ProtobufWriter } from "../protobuf/writer.ts";
-import type { AttributeEdits, MessageEdits, Slice } from "./views/edits.ts";
+import type { MessageEdits, Slice } from "./views/edits.ts";
 
 // A run of untouched bytes is referenced instead of copied where the copy would cost more than one more slice at the
 // socket, and only if it is a good part of what it keeps alive: an output never pins more than four times its size.
@@ -89,12 +89,13 @@ export class MessageEncoder {
   /** The original fields, with edits in place of what they replace. Returns the set of edited singular messages met. */
   fields(start: number, end: number, edits: MessageEdits): number {
     const walker = new FieldWalker(this.#bytes, start, end);
+    const { attributes } = edits;
     let met = 0;
     while (walker.next()) {
       const { number, fieldStart, valueStart, valueEnd } = walker;
       if (edits.scalars?.has(number) === true) continue;
       const child = edits.messages?.get(number) ?? edits.items?.get(valueStart);
-      const attribute = edits.attributes?.get(number)?.byFieldStart.get(fieldStart);
+      const attribute = number === attributes?.fieldNumber ? attributes.at(fieldStart) : undefined;
       if (child !== undefined && walker.wireType === LENGTH_DELIMITED) {
         if (number < 32) met |= 1 << number;
         if (!child.isDropped) this.messageField(number, valueStart, valueEnd, child);
@@ -113,10 +114,9 @@ export class MessageEncoder {
     for (const [number, child] of edits.messages ?? []) {
       if ((met & (1 << number)) === 0) this.messageField(number, 0, 0, child);
     }
-    for (const [number, attributes] of edits.attributes ?? []) {
-      for (const { firstFieldStart, pair } of attributes.byKey.values()) {
-        if (firstFieldStart < 0 && pair !== undefined) this.#pair(number, pair);
-      }
+    if (edits.attributes === undefined) return;
+    for (const { firstFieldStart, pair } of edits.attributes.all) {
+      if (firstFieldStart < 0 && pair !== undefined) this.#pair(edits.attributes.fieldNumber, pair);
     }
   }
 
@@ -130,10 +130,5 @@ export class MessageEncoder {
 /** True where no original field changes: then the message is its bytes and what comes after them. */
 function onlyAppends(edits: MessageEdits): boolean {
   if (edits.scalars !== undefined || edits.messages !== undefined || edits.items !== undefined) return false;
-  for (const attributes of edits.attributes?.values() ?? []) if (!isAppendOnly(attributes)) return false;
-  return true;
-}
-
-function isAppendOnly(attributes: AttributeEdits): boolean {
-  return attributes.byFieldStart.size === 0;
+  return edits.attributes === undefined || edits.attributes.isAppendOnly;
 }

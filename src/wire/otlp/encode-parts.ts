@@ -8,7 +8,7 @@ export function writeRecord(state: BatchState, encoder: MessageEncoder, record: 
   if (state.isRecordDropped(record)) return;
   const { records } = state.index;
   const row = record * RECORD_COLUMNS;
-  const edits = state.recordEdits.get(record);
+  const edits = state.recordEdits(record);
   if (edits === undefined) encoder.keep(records[row + FIELD_START]!, records[row + CONTENT_END]!);
   else encoder.messageField(GROUP_CHILD_FIELD, records[row + CONTENT_START]!, records[row + CONTENT_END]!, edits);
 }

@@ -213,7 +213,7 @@ export class ProtobufWriter {
 
   /** Everything written, as one piece that owns no more memory than it needs. Copies, so it suits small messages. */
   toBytes(): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.#buffer, 0, this.#position);
+    return new Uint8Array(this.#buffer.subarray(0, this.#position));
   }
 
   /** A slice of our buffer; a copy where most of the buffer is unused, so that a few bytes never pin a large one. */

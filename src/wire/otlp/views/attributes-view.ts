@@ -12,8 +12,8 @@ import {
   writeKeyValue,
 } from "../any-value.ts";
 import type { AnyValueKind, AttributeInput, Attributes, AttributeValue } from "../types.ts";
-import { createAttributeEdits, type AttributeEdit, type AttributeEdits, type Slice } from "./edits.ts";
-import { keyPattern, matchesKey, type KeyPattern } from "./key-pattern.ts";
+import { AttributeEdits, type AttributeEdit, type Slice } from "./edits.ts";
+import { keyPattern, keyPatterns, matchesKey, type KeyPattern } from "./key-pattern.ts";
 import type { MessageView } from "./message-view.ts";
 
 /**
@@ -55,15 +55,15 @@ export class AttributesView implements Attributes {
   }
 
   getMany(keys: readonly string[]): (AttributeValue | undefined)[] {
-    const edits = this.#peek();
-    const patterns = keys.map((key) => keyPattern(key));
-    const result: (AttributeValue | undefined)[] = Array.from({ length: keys.length }, () => undefined);
+    const patterns = keyPatterns(keys);
+    const result: (AttributeValue | undefined)[] = [];
     const open: number[] = [];
-    patterns.forEach((pattern, index) => {
-      const edit = edits?.byKey.get(pattern.text);
+    const edits = this.#peek();
+    for (let index = 0; index < patterns.length; index++) {
+      const edit = edits?.get(patterns[index]!.text);
       if (edit === undefined) open.push(index);
-      else if (edit.pair !== undefined) result[index] = readPair(edit.pair);
-    });
+      result.push(edit?.pair === undefined ? undefined : readPair(edit.pair));
+    }
     this.#findOpen(patterns, open, result);
     return result;
   }
@@ -99,9 +99,9 @@ export class AttributesView implements Attributes {
     const walker = this.#owner.walk();
     const edits = this.#peek();
     while (walker.next()) {
-      if (walker.number === this.#number && edits?.byFieldStart.has(walker.fieldStart) !== true) size++;
+      if (walker.number === this.#number && edits?.at(walker.fieldStart) === undefined) size++;
     }
-    for (const { pair } of edits?.byKey.values() ?? []) if (pair !== undefined) size++;
+    for (const { pair } of edits?.all ?? []) if (pair !== undefined) size++;
     return size;
   }
 
@@ -112,7 +112,7 @@ export class AttributesView implements Attributes {
     const { bytes } = walker;
     while (walker.next()) {
       if (walker.number !== this.#number) continue;
-      const edit = this.#peek()?.byFieldStart.get(walker.fieldStart);
+      const edit = this.#peek()?.at(walker.fieldStart);
       if (edit === undefined) {
         pair.read(bytes, walker.valueStart, walker.valueEnd);
         yield entryOf(bytes, pair);
@@ -122,7 +122,7 @@ export class AttributesView implements Attributes {
       this.#owner.state.assertLive();
     }
     // A copy: whoever writes a new attribute for each one it meets would otherwise never end.
-    const added = Array.from(this.#peek()?.byKey.values() ?? []);
+    const added = Array.from(this.#peek()?.all ?? []);
     for (const { key, firstFieldStart, pair: edited } of added) {
       if (firstFieldStart < 0 && edited !== undefined) yield { key, slice: valueOf(edited) };
     }
@@ -139,7 +139,7 @@ export class AttributesView implements Attributes {
     if (this.#find(pattern) !== undefined) return false;
     const pair = encodePair(pattern.text, value);
     // The walk just now found nothing, or a delete took it all: only the former still needs an entry.
-    const edit = this.#peek()?.byKey.get(pattern.text) ?? this.#addEdit(pattern.text, []);
+    const edit = this.#peek()?.get(pattern.text) ?? this.#addEdit(pattern.text, []);
     this.#owner.openEdits();
     edit.pair = pair;
     return true;
@@ -178,12 +178,12 @@ export class AttributesView implements Attributes {
 
   #peek(): AttributeEdits | undefined {
     this.#owner.state.assertLive();
-    return this.#owner.peekEdits()?.attributes?.get(this.#number);
+    return this.#owner.peekEdits()?.attributes;
   }
 
   /** The content of the AnyValue: as edited, or of the first occurrence. */
   #find(pattern: KeyPattern): Slice | undefined {
-    const edit = this.#peek()?.byKey.get(pattern.text);
+    const edit = this.#peek()?.get(pattern.text);
     if (edit !== undefined) return edit.pair === undefined ? undefined : valueOf(edit.pair);
     const index = this.#indexAfterManyWalks();
     return index === undefined ? this.#findByWalk(pattern) : this.#valueAt(firstOf(index.get(pattern.text)));
@@ -212,7 +212,7 @@ export class AttributesView implements Attributes {
 
   /** The edit of one key, made where there is none yet; the caller sets its pair. */
   #edit(pattern: KeyPattern): AttributeEdit {
-    const known = this.#peek()?.byKey.get(pattern.text);
+    const known = this.#peek()?.get(pattern.text);
     if (known === undefined) return this.#addEdit(pattern.text, this.#fieldStarts(pattern));
     this.#owner.openEdits();
     return known;
@@ -221,17 +221,13 @@ export class AttributesView implements Attributes {
   #addEdit(key: string, fieldStarts: readonly number[]): AttributeEdit {
     const edits = this.#open();
     const edit: AttributeEdit = { key, pair: undefined, firstFieldStart: fieldStarts[0] ?? -1 };
-    edits.byKey.set(key, edit);
-    for (const fieldStart of fieldStarts) edits.byFieldStart.set(fieldStart, edit);
+    edits.add(edit, fieldStarts);
     return edit;
   }
 
   #open(): AttributeEdits {
     const owner = this.#owner.openEdits();
-    owner.attributes ??= new Map();
-    let edits = owner.attributes.get(this.#number);
-    if (edits === undefined) owner.attributes.set(this.#number, (edits = createAttributeEdits()));
-    return edits;
+    return (owner.attributes ??= new AttributeEdits(this.#number));
   }
 
   #fieldStarts(pattern: KeyPattern): readonly number[] {

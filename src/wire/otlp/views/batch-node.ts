@@ -26,8 +26,18 @@ class BatchNode<R extends RecordView> implements BatchView<R> {
     }
   }
 
+  /** One generator over all three levels: delegating to those of the groups would cost three steps a record. */
   *[Symbol.iterator](): Iterator<R> {
-    for (const group of this.resourceGroups()) yield* group.records();
+    const state = this.#state;
+    for (const group of this.resourceGroups()) {
+      for (const scope of group.scopes()) {
+        const end = scope.recordEnd;
+        for (let record = scope.recordStart; record < end; record++) {
+          if (!state.isRecordDropped(record)) yield this.#kind.create(scope, record);
+          state.assertLive();
+        }
+      }
+    }
   }
 }
 

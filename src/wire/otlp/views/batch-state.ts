@@ -1,4 +1,5 @@
 import { GROUP_COLUMNS, PARENT, firstRecord, firstScope, type BatchIndex } from "../batch-index.ts";
+import { asBuffer } from "../../text.ts";
 import type { OtlpSignal } from "../types.ts";
 import { createMessageEdits, type MessageEdits } from "./edits.ts";
 import { RegroupPlan } from "./regroup-plan.ts";
@@ -12,6 +13,8 @@ const NO_BYTES = new Uint8Array(0);
 export class BatchState {
   readonly signal: OtlpSignal;
   readonly index: BatchIndex;
+  /** The caller's own object, for an encode without edits. */
+  original: Uint8Array;
   #bytes: Uint8Array;
   #isReleased = false;
   /** Counts edits; encode() is memoized by it. */
@@ -21,7 +24,9 @@ export class BatchState {
 
   readonly resourceEdits = new Map<number, MessageEdits>();
   readonly scopeEdits = new Map<number, MessageEdits>();
-  readonly recordEdits = new Map<number, MessageEdits>();
+  /** By record. An array, since often every record is edited. */
+  #recordEdits: (MessageEdits | undefined)[] | undefined;
+  editedRecordCount = 0;
   /** By resource and by scope: 1 where anything below was edited, dropped or moved. */
   #dirtyResources: Uint8Array | undefined;
   #dirtyScopes: Uint8Array | undefined;
@@ -32,7 +37,9 @@ export class BatchState {
     this.signal = signal;
     this.index = index;
     this.itemCount = index.itemCount;
-    this.#bytes = bytes;
+    // Text is decoded by Buffer's methods; made once here instead of at every read.
+    this.#bytes = asBuffer(bytes);
+    this.original = bytes;
   }
 
   /** Throws once the batch was released: a forgotten view is found at once, and pins no bytes. */
@@ -48,7 +55,9 @@ export class BatchState {
   release(): void {
     this.#isReleased = true;
     this.#bytes = NO_BYTES;
-    for (const edits of [this.resourceEdits, this.scopeEdits, this.recordEdits]) edits.clear();
+    this.original = NO_BYTES;
+    for (const edits of [this.resourceEdits, this.scopeEdits]) edits.clear();
+    this.#recordEdits = undefined;
     this.#plan = undefined;
   }
 
@@ -68,7 +77,17 @@ export class BatchState {
 
   openRecord(record: number, scope: number): MessageEdits {
     this.touchScope(scope);
-    return openIn(this.recordEdits, record);
+    this.#recordEdits ??= Array.from({ length: this.index.recordCount });
+    let edits = this.#recordEdits[record];
+    if (edits === undefined) {
+      this.#recordEdits[record] = edits = createMessageEdits();
+      this.editedRecordCount++;
+    }
+    return edits;
+  }
+
+  recordEdits(record: number): MessageEdits | undefined {
+    return this.#recordEdits?.[record];
   }
 
   touchScope(scope: number): void {

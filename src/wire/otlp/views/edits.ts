@@ -15,8 +15,8 @@ export interface MessageEdits {
   scalars: Map<number, Uint8Array> | undefined;
   /** By field number: singular messages. */
   messages: Map<number, MessageEdits> | undefined;
-  /** By field number: lists of KeyValue. */
-  attributes: Map<number, AttributeEdits> | undefined;
+  /** Of its list of KeyValue; no message that can be edited has two. */
+  attributes: AttributeEdits | undefined;
   /** By offset of their content: members of repeated messages. */
   items: Map<number, MessageEdits> | undefined;
   /** The message itself, as a member of a repeated field, is gone. */
@@ -44,13 +44,43 @@ export interface AttributeEdit {
   readonly firstFieldStart: number;
 }
 
-export interface AttributeEdits {
-  /** In the order of the first edit of each key. */
-  readonly byKey: Map<string, AttributeEdit>;
-  /** Every occurrence of an edited key in the bytes, by offset of its field. */
-  readonly byFieldStart: Map<number, AttributeEdit>;
-}
+// Most lists see one to five edits: comparing a few keys costs less than making a map for each edited record.
+const COMPARED_EDITS_MAX = 8;
 
-export function createAttributeEdits(): AttributeEdits {
-  return { byKey: new Map(), byFieldStart: new Map() };
+/** The edits of one list of KeyValue. */
+export class AttributeEdits {
+  /** Of the list in its message. */
+  readonly fieldNumber: number;
+  /** In the order of the first edit of each key. */
+  readonly all: AttributeEdit[] = [];
+  #byKey: Map<string, AttributeEdit> | undefined;
+  #byFieldStart: Map<number, AttributeEdit> | undefined;
+
+  constructor(fieldNumber: number) {
+    this.fieldNumber = fieldNumber;
+  }
+
+  get(key: string): AttributeEdit | undefined {
+    if (this.#byKey !== undefined) return this.#byKey.get(key);
+    for (const edit of this.all) if (edit.key === key) return edit;
+    return undefined;
+  }
+
+  /** The edit that replaces the original field at this offset. */
+  at(fieldStart: number): AttributeEdit | undefined {
+    return this.#byFieldStart?.get(fieldStart);
+  }
+
+  /** True where no original field is replaced: all edits stand behind them. */
+  get isAppendOnly(): boolean {
+    return this.#byFieldStart === undefined;
+  }
+
+  /** `fieldStarts`: every occurrence of the key in the bytes. */
+  add(edit: AttributeEdit, fieldStarts: readonly number[]): void {
+    this.all.push(edit);
+    this.#byKey?.set(edit.key, edit);
+    if (this.all.length > COMPARED_EDITS_MAX) this.#byKey ??= new Map(this.all.map((known) => [known.key, known]));
+    for (const fieldStart of fieldStarts) (this.#byFieldStart ??= new Map()).set(fieldStart, edit);
+  }
 }

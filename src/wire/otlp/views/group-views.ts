@@ -160,25 +160,29 @@ export class ScopeGroupView<R extends RecordView> extends MessageView implements
   }
 
   *records(): Iterable<R> {
-    const { state, position } = this;
+    const { state, recordEnd } = this;
     state.assertLive();
-    const end = firstRecord(state.index, position + 1);
-    for (let record = firstRecord(state.index, position); record < end; record++) {
+    for (let record = this.recordStart; record < recordEnd; record++) {
       if (!state.isRecordDropped(record)) yield this.#kind.create(this, record);
       state.assertLive();
     }
   }
 
+  get recordStart(): number {
+    return firstRecord(this.state.index, this.position);
+  }
+
+  get recordEnd(): number {
+    return firstRecord(this.state.index, this.position + 1);
+  }
+
   moveToResource(edit: ResourceEdit): boolean {
-    const { state, position } = this;
-    const end = firstRecord(state.index, position + 1);
-    return state.openPlan().move(this.group, position, firstRecord(state.index, position), end, edit);
+    return this.state.openPlan().move(this.group.position, this.position, this.recordStart, this.recordEnd, edit);
   }
 
   drop(): void {
-    const { state, position } = this;
-    const end = firstRecord(state.index, position + 1);
-    for (let record = firstRecord(state.index, position); record < end; record++) {
+    const { state, position, recordEnd } = this;
+    for (let record = this.recordStart; record < recordEnd; record++) {
       if (!state.isRecordDropped(record)) state.dropRecord(record, position, this.#kind.itemsLeft(this, record));
     }
     state.dropScope(position);

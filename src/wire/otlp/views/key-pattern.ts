@@ -34,3 +34,17 @@ export function matchesKey(pattern: KeyPattern, bytes: Uint8Array, start: number
   for (let index = size - 1; index >= 0; index--) if (bytes[start + index] !== wanted[index]) return false;
   return true;
 }
+
+let lastPatterns: readonly KeyPattern[] = [];
+
+/** Patterns of several keys; the same keys again, which is the rule from record to record, cost a comparison each. */
+export function keyPatterns(keys: readonly string[]): readonly KeyPattern[] {
+  if (!areOf(lastPatterns, keys)) lastPatterns = keys.map((key) => keyPattern(key));
+  return lastPatterns;
+}
+
+function areOf(known: readonly KeyPattern[], keys: readonly string[]): boolean {
+  if (known.length !== keys.length) return false;
+  for (let index = 0; index < keys.length; index++) if (known[index]!.text !== keys[index]) return false;
+  return true;
+}

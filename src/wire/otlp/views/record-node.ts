@@ -18,7 +18,7 @@ export abstract class RecordNode<R extends RecordView> extends MessageView imple
   }
 
   override peekEdits(): MessageEdits | undefined {
-    return this.state.recordEdits.get(this.position);
+    return this.state.recordEdits(this.position);
   }
 
   override openEdits(): MessageEdits {
@@ -44,6 +44,6 @@ export abstract class RecordNode<R extends RecordView> extends MessageView imple
 
   moveToResource(edit: ResourceEdit): boolean {
     const { group, position: scope } = this.scopeGroup;
-    return this.state.openPlan().move(group, scope, this.position, this.position + 1, edit);
+    return this.state.openPlan().move(group.position, scope, this.position, this.position + 1, edit);
   }
 }

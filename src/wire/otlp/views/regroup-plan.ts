@@ -27,6 +27,7 @@ interface Target {
 }
 
 const STAYS = 0;
+const NO_MOVES = new Int32Array(0);
 
 // Tags, lengths and a little more that one more resource and one more scope cost beside their headers.
 const GROUP_OVERHEAD_BYTES = 24;
@@ -69,19 +70,18 @@ export class RegroupPlan {
   }
 
   /** Moves records `first` to `end` of one scope, all or none. A record that was moved before moves on from there. */
-  move(group: { readonly position: number }, scope: number, first: number, end: number, edit: ResourceEdit): boolean {
-    this.#state.assertLive();
+  move(resource: number, scope: number, first: number, end: number, edit: ResourceEdit): boolean {
+    this.#state.touchScope(scope);
     const described = this.#describe(edit);
     if (described.patch.size === 0) return true;
-    const before = this.#moves.slice(first, end);
+    const before = end - first > 1 ? this.#moves.slice(first, end) : NO_MOVES;
     for (let record = first; record < end; record++) {
       if (this.#state.isRecordDropped(record)) continue;
-      if (this.#moveOne(group.position, scope, record, described)) continue;
-      this.#undo(first, before);
+      if (this.#moveOne(resource, scope, record, described)) continue;
+      before.forEach((move, index) => this.#assign(first + index, move));
       this.#state.regroupRefused += end - first;
       return false;
     }
-    this.#state.touchScope(scope);
     return true;
   }
 
@@ -107,19 +107,20 @@ export class RegroupPlan {
     this.#moves[record] = move;
   }
 
-  #undo(first: number, before: Int32Array): void {
-    before.forEach((move, index) => this.#assign(first + index, move));
-  }
-
   /** Targets are found by where the record comes from and by the edit; whether two are equal is decided when encoding. */
   #openTarget(resource: number, from: number, edit: DescribedEdit): number {
+    if (edit.last.resource === resource && edit.last.from === from) return edit.last.target;
     const key = `${resource},${from},${edit.text}`;
-    const known = this.#targetByKey.get(key);
-    if (known !== undefined) return known;
+    const target = this.#targetByKey.get(key) ?? this.#addTarget(key, resource, from, edit);
+    edit.last = { resource, from, target };
+    return target;
+  }
+
+  #addTarget(key: string, resource: number, from: number, edit: DescribedEdit): number {
     const patch = from === STAYS ? edit.patch : new Map([...this.#targets[from - 1]!.patch, ...edit.patch]);
-    const position = this.#targets.push({ resource, patch, recordCount: 0, scopes: new Set() }) - 1;
-    this.#targetByKey.set(key, position);
-    return position;
+    const target = this.#targets.push({ resource, patch, recordCount: 0, scopes: new Set() }) - 1;
+    this.#targetByKey.set(key, target);
+    return target;
   }
 
   #costOf(target: Target, scope: number): number {
@@ -144,6 +145,8 @@ class DescribedEdit {
   readonly text: string;
   readonly #set: readonly (readonly [string, AttributeInput])[];
   readonly #delete: readonly string[];
+  /** The target it led to last, and from where. */
+  last = { resource: -1, from: STAYS, target: -1 };
 
   constructor(edit: ResourceEdit) {
     this.#set = Object.entries(edit.set ?? {});
@@ -160,13 +163,15 @@ class DescribedEdit {
 
   /** Compares by value where values are primitive; others are encoded anew, since they may have been changed since. */
   equals(edit: ResourceEdit): boolean {
-    const keys = Object.keys(edit.set ?? {});
     const deleted = edit.delete ?? [];
-    if (keys.length !== this.#set.length || deleted.length !== this.#delete.length) return false;
-    for (const [index, [key, value]] of this.#set.entries()) {
-      if (keys[index] !== key || typeof value === "object" || edit.set?.[key] !== value) return false;
+    if (deleted.length !== this.#delete.length) return false;
+    let index = 0;
+    for (const key in edit.set) {
+      const known = this.#set[index++];
+      if (known === undefined || known[0] !== key || typeof known[1] === "object" || known[1] !== edit.set[key])
+        return false;
     }
-    return this.#delete.every((key, index) => deleted[index] === key);
+    return index === this.#set.length && this.#delete.every((key, at) => deleted[at] === key);
   }
 }
 
