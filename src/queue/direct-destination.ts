@@ -83,11 +83,12 @@ export class DirectDestination {
         timer = this.#clock.after(ABORT_GRACE_MS, () => resolve(undefined));
       };
       end.addEventListener("abort", onEnd, { once: true });
-      void delivery.then((outcome) => {
+      const onDelivered = (outcome: DeliveryOutcome): void => {
         timer?.cancel();
         end.removeEventListener("abort", onEnd);
         resolve(outcome);
-      });
+      };
+      void delivery.then(onDelivered);
     });
   }
 
