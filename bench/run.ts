@@ -40,6 +40,8 @@ const { values } = parseArgs({
     "no-build": { type: "boolean", default: false },
     /** Run the gateway from its sources instead; such figures are not for the table. */
     sources: { type: "boolean", default: false },
+    /** A folder for a CPU profile of the gateway; such figures are not for the table either. */
+    profile: { type: "string" },
     idle: { type: "string", default: String(IDLE_MS) },
   },
 });
@@ -53,13 +55,14 @@ const load = {
 };
 
 function gatewayCommand(): ServerCommand {
-  const config = ["run", "--config", `${here}gateway.yaml`];
-  if (values.sources) {
-    const main = ["--conditions=signalbox-source", `${root}src/main.ts`];
-    return { name: "gateway", command: [process.execPath, ...main, ...config] };
+  const node = [process.execPath];
+  if (values.profile !== undefined) node.push("--cpu-prof", `--cpu-prof-dir=${values.profile}`);
+  if (values.sources) node.push("--conditions=signalbox-source", `${root}src/main.ts`);
+  else {
+    if (!values["no-build"]) execFileSync(process.execPath, [`${root}tools/build.ts`], { stdio: "inherit" });
+    node.push(`${root}bin/signalbox.mjs`);
   }
-  if (!values["no-build"]) execFileSync(process.execPath, [`${root}tools/build.ts`], { stdio: "inherit" });
-  return { name: "gateway", command: [process.execPath, `${root}bin/signalbox.mjs`, ...config] };
+  return { name: "gateway", command: [...node, "run", "--config", `${here}gateway.yaml`] };
 }
 
 function collectorCommand(): ServerCommand {
