@@ -27,7 +27,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   component: ["core", "wire", "config", "queue", "net", "store"],
   service: ["core", "wire", "config", "queue", "net", "store", "sdk", "component"],
   cli: ["core", "wire", "config", "queue", "net", "store", "sdk", "component", "service"],
-  main: ["core", "config", "cli", "service"],
+  main: ["core", "config", "queue", "cli", "service"],
 };
 
 const COMPONENT_FOLDERS = ["receivers", "processors", "exporters", "connectors", "extensions"];
@@ -62,7 +62,7 @@ function layerProblem(from: string, target: string): string | undefined {
 function layerOf(path: string): string | undefined {
   const [root, folder = ""] = path.split("/");
   if (root !== "src") return undefined;
-  if (folder.endsWith(".ts")) return folder === "index.ts" ? "sdk" : "main";
+  if (folder.endsWith(".ts")) return "main";
   return COMPONENT_FOLDERS.includes(folder) ? "component" : folder;
 }
 

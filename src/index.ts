@@ -1,0 +1,56 @@
+/**
+ * The package as a library: a gateway inside another program, a test, a script. `signalbox/sdk` is for processors.
+ */
+import type { Listening } from "./core/component.ts";
+import type { Logger } from "./core/logger.ts";
+import { formatProblems, type Problem } from "./config/problem.ts";
+import type { LedgerSnapshot } from "./queue/ledger.ts";
+import { loadGateway } from "./service/load.ts";
+import { Service } from "./service/service.ts";
+
+export type { Listening, LedgerSnapshot, Logger, Problem };
+
+export interface GatewaySettings {
+  /** The Collector's YAML. `name` stands in messages; relative folders in it start at its folder. */
+  readonly configuration: { readonly name: string; readonly text: string };
+  /** What `${env:NAME}` reads. Default: nothing; pass process.env to have it as on the command line. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Folders with processors, beside those that the YAML names. */
+  readonly processorFolders?: readonly string[];
+  /** Default: silence. */
+  readonly logger?: Logger;
+  /** Called when a component that was up cannot go on. The gateway is then to be shut down. */
+  readonly onFatal?: (error: Error) => void;
+}
+
+export interface Gateway {
+  /** In the order they started; with the real ports where 0 was asked for. */
+  readonly listening: readonly Listening[];
+  /** In items; what came, and what became of it. */
+  readonly ledger: LedgerSnapshot;
+  /** Stops accepting, drains what can be drained, ends within `signalbox.shutdown_timeout`. Idempotent, never rejects. */
+  shutdown(): Promise<void>;
+}
+
+/** The YAML is not one that can be run. The message has every problem, one a paragraph, as the command line prints them. */
+export class ConfigurationError extends Error {
+  override readonly name = "ConfigurationError";
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(formatProblems(problems));
+    this.problems = problems;
+  }
+}
+
+/** Resolves with a gateway that accepts; rejects with a ConfigurationError, or with what a component said that could not start. */
+export async function startGateway(settings: GatewaySettings): Promise<Gateway> {
+  const { configuration: file, env = {}, processorFolders = [], logger = SILENT, onFatal = () => {} } = settings;
+  const loaded = await loadGateway({ files: [file], env, processorFolders });
+  if (!loaded.ok) throw new ConfigurationError(loaded.problems);
+  const service = new Service({ configuration: loaded.configuration, logger, onFatal });
+  await service.start();
+  return service;
+}
+
+const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, with: () => SILENT };
