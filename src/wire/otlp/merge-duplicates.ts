@@ -5,13 +5,13 @@
  * such bytes, but a value must not hide in the second half, so the request is rewritten once with each message in one
  * place (its first), and scanned again. Unknown fields and the order of all others are kept.
  */
+import type { Signal } from "../../core/signal.ts";
 import { FieldWalker } from "../protobuf/walker.ts";
 import { ProtobufWriter } from "../protobuf/writer.ts";
 import { isMessageName, MESSAGES, REQUEST_MESSAGES, type FieldSchema, type MessageName } from "./schema.ts";
-import type { OtlpSignal } from "./types.ts";
 
 /** `bytes` must have passed the scan. The result has no duplicates, is no longer than `bytes` and no deeper. */
-export function mergeDuplicates(signal: OtlpSignal, bytes: Uint8Array): Uint8Array {
+export function mergeDuplicates(signal: Signal, bytes: Uint8Array): Uint8Array {
   const out = new ProtobufWriter(bytes.length);
   writeMerged(out, REQUEST_MESSAGES[signal], bytes);
   return out.toBytes();

@@ -1,19 +1,14 @@
+import type { Signal } from "../../core/signal.ts";
 import { DecodeError } from "../decode-error.ts";
 import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
 import { FieldWalker } from "../protobuf/walker.ts";
 import { isMessageName, MESSAGES, REQUEST_MESSAGES, type FieldSchema, type MessageName } from "./schema.ts";
-import type { OtlpSignal } from "./types.ts";
 
 /**
  * Finds the path to `offset`, so that the scan itself need not keep one. Everything before `offset` is sound.
  * A problem that does not name its place gets it here: every message of the scan ends with the offset.
  */
-export function explainScanFailure(
-  signal: OtlpSignal,
-  bytes: Uint8Array,
-  offset: number,
-  problem: string,
-): DecodeError {
+export function explainScanFailure(signal: Signal, bytes: Uint8Array, offset: number, problem: string): DecodeError {
   const path = pathTo(REQUEST_MESSAGES[signal], bytes, offset);
   const place = problem.includes("(offset ") ? problem : `${problem} (offset ${offset})`;
   return new DecodeError(path, place, offset, `otlp ${signal}`);

@@ -5,6 +5,7 @@
  * fit the fields, varints end, nesting is bounded, there are no groups. Unknown fields are kept and not looked into.
  * Text is not checked: invalid UTF-8 is passed on, as the Collector does.
  */
+import type { Signal } from "../../core/signal.ts";
 import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, wireTypeName } from "../protobuf/wire-type.ts";
 import { MESSAGE_DEPTH_MAX } from "../limits.ts";
 import { GROUP_COLUMNS, RECORD_COLUMNS, type BatchIndex } from "./batch-index.ts";
@@ -30,7 +31,6 @@ import {
   WIRE_TYPE_BITS,
 } from "./message-table.ts";
 import { REQUEST_MESSAGES } from "./schema.ts";
-import type { OtlpSignal } from "./types.ts";
 
 export interface ScanLimits {
   readonly depthMax: number;
@@ -48,7 +48,7 @@ export interface ScanResult {
 const DEFAULT_LIMITS: ScanLimits = { depthMax: MESSAGE_DEPTH_MAX };
 
 /** Throws DecodeError with path and offset where the bytes are not a request of this signal. */
-export function scanRequest(signal: OtlpSignal, bytes: Uint8Array, limits: ScanLimits = DEFAULT_LIMITS): ScanResult {
+export function scanRequest(signal: Signal, bytes: Uint8Array, limits: ScanLimits = DEFAULT_LIMITS): ScanResult {
   const scanner = new Scanner(bytes, limits.depthMax);
   try {
     return scanner.scan(messageId(REQUEST_MESSAGES[signal]));

@@ -5,6 +5,7 @@
  * levels above a leaf (resource group, scope group, metric, metric data) each have a header: all their fields but the
  * children. A level that is cut stands on both sides, with its header repeated.
  */
+import type { Signal } from "../../core/signal.ts";
 import { FieldWalker } from "../protobuf/walker.ts";
 import { varint32Size } from "../protobuf/writer.ts";
 import {
@@ -24,7 +25,7 @@ import { mergeDuplicates } from "./merge-duplicates.ts";
 import { fieldNumbers } from "./message-table.ts";
 import { joinSlices } from "./payload.ts";
 import { scanRequest } from "./scan.ts";
-import type { EncodedPayload, OtlpSignal } from "./types.ts";
+import type { EncodedPayload } from "./types.ts";
 
 export interface SplitLimits {
   /** Log records, spans or data points. Default: no limit. */
@@ -39,7 +40,7 @@ const DATA_FIELDS: ReadonlySet<number> = new Set(
 const DATA_POINTS_FIELD = fieldNumbers("Gauge", ["dataPoints"]).dataPoints;
 
 /** In order, together equal to `payload`; the payload itself where it is within the limits. */
-export function splitPayload(signal: OtlpSignal, payload: EncodedPayload, limits: SplitLimits): EncodedPayload[] {
+export function splitPayload(signal: Signal, payload: EncodedPayload, limits: SplitLimits): EncodedPayload[] {
   const { itemsMax = Infinity, bytesMax = Infinity } = limits;
   if (!(itemsMax >= 1 && bytesMax >= 1)) throw new RangeError("itemsMax and bytesMax must be at least 1");
   if (payload.itemCount <= itemsMax && payload.size <= bytesMax) return [payload];
@@ -71,11 +72,11 @@ interface Leaf extends Range {
 }
 
 class LeafWalker {
-  readonly #signal: OtlpSignal;
+  readonly #signal: Signal;
   readonly #bytes: Uint8Array;
   readonly #index: BatchIndex;
 
-  constructor(signal: OtlpSignal, bytes: Uint8Array, index: BatchIndex) {
+  constructor(signal: Signal, bytes: Uint8Array, index: BatchIndex) {
     this.#signal = signal;
     this.#bytes = bytes;
     this.#index = index;

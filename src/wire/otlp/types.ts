@@ -236,9 +236,6 @@ export interface RecordViews {
   readonly metrics: MetricView;
 }
 
-/** The three signals; core/signal.ts has the same names, and wire imports nothing from core. */
-export type OtlpSignal = keyof RecordViews;
-
 /** A whole request: iterate it for its records, or go by resource. */
 export interface BatchView<R extends RecordView = RecordView> extends Iterable<R> {
   resourceGroups(): Iterable<ResourceGroup<R>>;

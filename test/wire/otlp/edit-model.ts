@@ -2,6 +2,7 @@
  * Edits as types.ts describes them, done on plain decoded objects: what the views must come to.
  * Random edits are applied to the views and to the model at the same place, side by side.
  */
+import type { Signal } from "../../../src/core/signal.ts";
 import assert from "node:assert/strict";
 import {
   Double,
@@ -10,7 +11,6 @@ import {
   type BatchView,
   type DataPointView,
   type MetricView,
-  type OtlpSignal,
   type RecordView,
   type ResourceEdit,
   type ResourceGroup,
@@ -42,11 +42,11 @@ interface ModelGroup {
 }
 
 export class EditModel {
-  readonly #signal: OtlpSignal;
+  readonly #signal: Signal;
   readonly #request: NaiveMessage;
   readonly #groups: readonly ModelGroup[];
 
-  constructor(signal: OtlpSignal, request: NaiveMessage) {
+  constructor(signal: Signal, request: NaiveMessage) {
     this.#signal = signal;
     this.#request = request;
     this.#groups = listOf(request, GROUPS[signal]).map((group) => ({

@@ -1,3 +1,4 @@
+import type { Signal } from "../../../src/core/signal.ts";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createBatch } from "../../../src/core/batch.ts";
@@ -6,7 +7,7 @@ import { SIGNALS } from "../../../src/core/signal.ts";
 import { joinSlices, mergePayloads } from "../../../src/wire/otlp/payload.ts";
 import { scanRequest } from "../../../src/wire/otlp/scan.ts";
 import { splitPayload } from "../../../src/wire/otlp/split-payload.ts";
-import type { EncodedPayload, OtlpSignal } from "../../../src/wire/otlp/types.ts";
+import type { EncodedPayload } from "../../../src/wire/otlp/types.ts";
 import { canonical, EditModel } from "./edit-model.ts";
 import { fuzzRuns, seeds } from "./fuzz-runs.ts";
 import { decodeNaive, UNKNOWN, type NaiveMessage } from "./naive.ts";
@@ -71,7 +72,7 @@ describe.each(SIGNALS)("random edits of %s", (signal) => {
   });
 });
 
-function checkPayload(signal: OtlpSignal, payload: EncodedPayload, itemCount: number): void {
+function checkPayload(signal: Signal, payload: EncodedPayload, itemCount: number): void {
   const bytes = joinSlices(payload);
   expect(bytes).toHaveLength(payload.size);
   expect(payload.itemCount).toBe(itemCount);
@@ -81,7 +82,7 @@ function checkPayload(signal: OtlpSignal, payload: EncodedPayload, itemCount: nu
 }
 
 /** Every record or point with everything above it, groups without children and unknown fields of the request: what splitting must keep. */
-function leavesOf(signal: OtlpSignal, payload: EncodedPayload): unknown[] {
+function leavesOf(signal: Signal, payload: EncodedPayload): unknown[] {
   const request = decodeNaive(REQUESTS[signal], joinSlices(payload));
   const leaves: unknown[] = [];
   for (const group of listOf(request, GROUPS[signal])) {

@@ -3,8 +3,8 @@
  * stand twice, unknown fields, packed and unpacked lists, lengths and tags longer than they need be, invalid UTF-8 and,
  * where wanted, messages that stand twice. Everything follows from one seed.
  */
+import type { Signal } from "../../../src/core/signal.ts";
 import protobuf from "protobufjs";
-import type { OtlpSignal } from "../../../src/wire/otlp/types.ts";
 import { REQUESTS } from "./reference.ts";
 
 export interface RandomRequestSettings {
@@ -13,7 +13,7 @@ export interface RandomRequestSettings {
   readonly doubledMessages: boolean;
 }
 
-export function randomRequest(signal: OtlpSignal, seed: number, settings: RandomRequestSettings): Uint8Array {
+export function randomRequest(signal: Signal, seed: number, settings: RandomRequestSettings): Uint8Array {
   const writer = new RandomWriter(new Random(seed), settings);
   return writer.message(REQUESTS[signal], 0);
 }

@@ -1,4 +1,5 @@
 /** Everything that views can read, and the same from a naive decode, as plain values to compare. */
+import type { Signal } from "../../../src/core/signal.ts";
 import type {
   Attributes,
   AttributeValue,
@@ -6,7 +7,6 @@ import type {
   DataPointView,
   LogRecordView,
   MetricView,
-  OtlpSignal,
   RecordView,
   SpanEventView,
   SpanLinkView,
@@ -18,7 +18,7 @@ const PROBED_KEYS = ["", "a", "b", "c", "job_id", "service.name", "a\ufffd", "nÃ
 
 type Snapshot = unknown;
 
-export function snapshotOfView(signal: OtlpSignal, view: BatchView): Snapshot {
+export function snapshotOfView(signal: Signal, view: BatchView): Snapshot {
   return Array.from(view.resourceGroups(), (group) => ({
     schemaUrl: group.schemaUrl,
     resource: { attributes: ofAttributes(group.resource.attributes), dropped: group.resource.droppedAttributesCount },
@@ -33,7 +33,7 @@ export function snapshotOfView(signal: OtlpSignal, view: BatchView): Snapshot {
   }));
 }
 
-function ofRecord(signal: OtlpSignal, record: RecordView): Snapshot {
+function ofRecord(signal: Signal, record: RecordView): Snapshot {
   if (signal === "logs") return ofLog(record as LogRecordView);
   return signal === "traces" ? ofSpan(record as SpanView) : ofMetric(record as MetricView);
 }
@@ -115,7 +115,7 @@ export function childOf(message: NaiveMessage | undefined, field: string): Naive
   return message?.[field] as NaiveMessage | undefined;
 }
 
-export function snapshotOfNaive(signal: OtlpSignal, request: NaiveMessage): Snapshot {
+export function snapshotOfNaive(signal: Signal, request: NaiveMessage): Snapshot {
   return listOf(request, GROUPS[signal]).map((group) => ({
     schemaUrl: textOf(group["schemaUrl"]),
     resource: {
@@ -133,7 +133,7 @@ export function snapshotOfNaive(signal: OtlpSignal, request: NaiveMessage): Snap
   }));
 }
 
-function naiveRecord(signal: OtlpSignal, record: NaiveMessage): Snapshot {
+function naiveRecord(signal: Signal, record: NaiveMessage): Snapshot {
   if (signal === "logs") return naiveLog(record);
   return signal === "traces" ? naiveSpan(record) : naiveMetric(record);
 }

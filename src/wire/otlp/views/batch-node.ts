@@ -1,4 +1,5 @@
-import type { BatchView, OtlpSignal, RecordView, RecordViews } from "../types.ts";
+import type { Signal } from "../../../core/signal.ts";
+import type { BatchView, RecordView, RecordViews } from "../types.ts";
 import type { BatchState } from "./batch-state.ts";
 import { ResourceGroupView, type RecordKind } from "./group-views.ts";
 import { RECORD_KINDS } from "./record-kinds.ts";
@@ -41,6 +42,6 @@ class BatchNode<R extends RecordView> implements BatchView<R> {
   }
 }
 
-export function createBatchView<S extends OtlpSignal>(signal: S, state: BatchState): BatchView<RecordViews[S]> {
+export function createBatchView<S extends Signal>(signal: S, state: BatchState): BatchView<RecordViews[S]> {
   return new BatchNode<RecordViews[S]>(state, RECORD_KINDS[signal]);
 }

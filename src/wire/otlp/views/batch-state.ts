@@ -1,6 +1,6 @@
+import type { Signal } from "../../../core/signal.ts";
 import { GROUP_COLUMNS, PARENT, firstRecord, firstScope, type BatchIndex } from "../batch-index.ts";
 import { asBuffer } from "../../text.ts";
-import type { OtlpSignal } from "../types.ts";
 import { createMessageEdits, type MessageEdits } from "./edits.ts";
 import { RegroupPlan } from "./regroup-plan.ts";
 
@@ -11,7 +11,7 @@ const NO_BYTES = new Uint8Array(0);
  * Everything about edits is made on the first edit, so that a batch that is only read costs the bytes and the index.
  */
 export class BatchState {
-  readonly signal: OtlpSignal;
+  readonly signal: Signal;
   readonly index: BatchIndex;
   /** The caller's own object, for an encode without edits. */
   original: Uint8Array;
@@ -33,7 +33,7 @@ export class BatchState {
   #drops: Drops | undefined;
   #plan: RegroupPlan | undefined;
 
-  constructor(signal: OtlpSignal, bytes: Uint8Array, index: BatchIndex) {
+  constructor(signal: Signal, bytes: Uint8Array, index: BatchIndex) {
     this.signal = signal;
     this.index = index;
     this.itemCount = index.itemCount;

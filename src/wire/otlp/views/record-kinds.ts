@@ -1,11 +1,12 @@
-import type { OtlpSignal, RecordViews } from "../types.ts";
+import type { Signal } from "../../../core/signal.ts";
+import type { RecordViews } from "../types.ts";
 import type { RecordKind } from "./group-views.ts";
 import { LogRecordNode } from "./log-record-view.ts";
 import { MetricNode } from "./metric-view.ts";
 import { SpanNode } from "./span-view.ts";
 
 /** The one table in which the signals differ; everything else is shared. */
-export const RECORD_KINDS: { readonly [S in OtlpSignal]: RecordKind<RecordViews[S]> } = {
+export const RECORD_KINDS: { readonly [S in Signal]: RecordKind<RecordViews[S]> } = {
   logs: {
     create: (scope, record) => new LogRecordNode(scope, record),
     itemsLeft: () => 1,
