@@ -259,12 +259,17 @@ function createError(
   });
 }
 
+// What is searched for secrets: several times the quote, since redacting shortens, and not megabytes.
+const SEARCHED_LENGTH_MAX = QUOTE_LENGTH_MAX * 8;
+
 /** Another program's words on one line, bounded and without secrets. */
 function quote(text: string, secrets: readonly string[]): string {
-  // Cut before the search, with room for what it takes away: the search must not run over megabytes.
-  const start = text.slice(0, QUOTE_LENGTH_MAX * 4);
-  const safe = secrets.reduce((shown, secret) => shown.replaceAll(secret, "[REDACTED]"), start);
-  const line = safe.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
+  const searched = text.slice(0, SEARCHED_LENGTH_MAX);
+  const safe = secrets.reduce((shown, secret) => shown.replaceAll(secret, "[REDACTED]"), searched);
+  // The cut may have gone through a secret, which is then not found: its beginning goes with the end of the text.
+  const longest = secrets[0]?.length ?? 0;
+  const whole = text.length > SEARCHED_LENGTH_MAX ? safe.slice(0, Math.max(0, safe.length - longest)) : safe;
+  const line = whole.replaceAll(/[\p{Cc}\s]+/gu, " ").trim();
   return line.length > QUOTE_LENGTH_MAX ? `${line.slice(0, QUOTE_LENGTH_MAX)}…` : line;
 }
 
@@ -283,5 +288,5 @@ function decodeErrorBody(answer: HttpAnswer): RpcStatus | undefined {
 function textOf(answer: HttpAnswer): string {
   const contentType = firstValue(answer.headers["content-type"]) ?? "";
   if (!/^(?:text\/plain|application\/(?:problem\+)?json)/.test(contentType)) return "";
-  return Buffer.from(answer.body.subarray(0, QUOTE_LENGTH_MAX * 4)).toString("utf8");
+  return Buffer.from(answer.body.subarray(0, SEARCHED_LENGTH_MAX * 4)).toString("utf8");
 }
