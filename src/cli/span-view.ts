@@ -26,7 +26,7 @@ export function writeSpanTree(spans: readonly SpanJson[], originId: string | und
   const workers = new Set(spans.map(workerName));
   // One worker is named once, above; the column's room goes to the errors.
   const workerColumns = workers.size > 1 ? columnWidth([...workers], 26) : 0;
-  return branches.map(({ span, name }) => {
+  return branches.flatMap(({ span, name }) => {
     const start = `+${formatMs((span.time_us - startUs) / 1000)}`.padStart(11);
     const took = formatMs(span.duration_ms).padStart(12);
     const worker = workerColumns === 0 ? "" : `  ${fitText(workerName(span), workerColumns)}`;
@@ -35,13 +35,18 @@ export function writeSpanTree(spans: readonly SpanJson[], originId: string | und
   });
 }
 
-function writeSpan(lead: string, span: SpanJson, originId: string | undefined, view: View): string {
-  if (span.status !== "error") return view.isFull ? lead.trimEnd() : cutText(lead.trimEnd(), view.columns);
-  const mark = span.id === originId ? "✗ began here" : "✗";
+/** One line; where the reason of a failure has no room on it, it stands on the next. */
+function writeSpan(lead: string, span: SpanJson, originId: string | undefined, view: View): string[] {
+  const fit = (text: string): string => (view.isFull ? text.trimEnd() : cutText(text.trimEnd(), view.columns));
+  if (span.status !== "error") return [fit(lead)];
+  const marked = `${lead}  ✗${span.id === originId ? " it began here" : ""}`;
   const why = visibleText(failureText(span));
-  const text = `${lead}  ${mark}${why === "" ? "" : ` ${why}`}`;
-  return view.paint("bad", view.isFull || textWidth(text) <= view.columns ? text : cutText(text, view.columns));
+  const whole = `${marked} ${why}`;
+  const lines = why === "" || textWidth(whole) <= view.columns ? [whole] : [marked, `${REASON_INDENT}${why}`];
+  return lines.map((line) => view.paint("bad", fit(line)));
 }
+
+const REASON_INDENT = " ".repeat(8);
 
 function failureText(span: SpanJson): string {
   const exception = span.events.find((event) => event.name === "exception")?.attributes;

@@ -27,15 +27,22 @@ interface Answered {
   readonly text: string;
 }
 
-/** Asks the running gateway or, where none listens at the default address, reads its folder. */
+/**
+ * Asks the running gateway or, where none listens at the default address, reads its folder. An address or a folder that
+ * was named is never replaced by the other.
+ */
 export class StoreClient {
   readonly #options: StoreOptions;
   readonly #io: CliIo;
+  readonly #urlDefault: string;
   #reader: StoreReader | undefined;
 
-  constructor(options: StoreOptions, io: CliIo) {
+  constructor(options: StoreOptions, io: CliIo, urlDefault: string = URL_DEFAULT) {
+    if (options.isFolderGiven && options.isUrlGiven)
+      throw new UsageError("--url and --data name two stores; leave one out");
     this.#options = options;
     this.#io = io;
+    this.#urlDefault = urlDefault;
   }
 
   /** The JSON of the answer; undefined where there is nothing (404), with the reason on stderr. `query` is for the caret. */
@@ -59,17 +66,21 @@ export class StoreClient {
   }
 
   async #answer(path: string, search: string): Promise<Answered> {
-    if (this.#reader !== undefined) return this.#readFolder(this.#reader, path, search);
+    if (this.#reader !== undefined || this.#options.isFolderGiven) return this.#readFolder(path, search);
     try {
       return await this.#fetch(path, search);
     } catch (error) {
       if (error instanceof UsageError || this.#options.url !== undefined) throw error;
-      return this.#readFolder(this.#openFolder(), path, search);
+      this.#reader = this.#openFolder();
+      this.#io.stderr(
+        `no gateway listens at ${this.#urlDefault}: reading the folder ${resolve(this.#options.directory)}\n`,
+      );
+      return this.#readFolder(path, search);
     }
   }
 
   async #fetch(path: string, search: string): Promise<Answered> {
-    const { url = URL_DEFAULT, token } = this.#options;
+    const { url = this.#urlDefault, token } = this.#options;
     if (!URL.canParse(url)) throw new UsageError(`"${url}" is no URL; write ${URL_DEFAULT}`);
     const target = new URL(`${path}?${search}`, url);
     const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
@@ -85,20 +96,17 @@ export class StoreClient {
   }
 
   #openFolder(): StoreReader {
-    const { directory } = this.#options;
-    if (!existsSync(directory)) {
-      throw new StoreUnreachable(
-        `no gateway listens at ${URL_DEFAULT}, and there is no store in ${resolve(directory)}\n` +
-          "  start one with: signalbox run, or name another with --url or --data",
-      );
-    }
-    this.#io.stderr(`no gateway listens at ${URL_DEFAULT}: reading the folder ${resolve(directory)}\n`);
-    this.#reader = new StoreReader(directory, () => performance.now());
-    return this.#reader;
+    const { directory, isFolderGiven } = this.#options;
+    if (existsSync(directory)) return new StoreReader(directory, () => performance.now());
+    const nobody = isFolderGiven ? "" : `no gateway listens at ${this.#urlDefault}, and `;
+    throw new StoreUnreachable(
+      `${nobody}there is no store in ${resolve(directory)}\n  start one with: signalbox run, or name another with --url or --data`,
+    );
   }
 
-  #readFolder(reader: StoreReader, path: string, search: string): Answered {
-    const answer = answerApi(reader, { path, search, nowMs: Date.now(), budgetMs: BUDGET_MS });
+  #readFolder(path: string, search: string): Answered {
+    this.#reader ??= this.#openFolder();
+    const answer = answerApi(this.#reader, { path, search, nowMs: Date.now(), budgetMs: BUDGET_MS });
     return { status: answer.status, text: new TextDecoder().decode(answer.body) };
   }
 

@@ -5,8 +5,14 @@ import type { CliIo } from "./io.ts";
 export interface StoreOptions {
   /** As given; undefined for the default address, which may fall back to the folder. */
   readonly url: string | undefined;
+  readonly isUrlGiven: boolean;
   readonly token: string | undefined;
+  /** The folder to read where no gateway listens. */
   readonly directory: string;
+  /** --data was given, and --url was not: that folder is meant, whatever gateway runs on this machine. */
+  readonly isFolderMeant: boolean;
+  /** The folder was named on the command line: it is read, and no gateway is asked. */
+  readonly isFolderGiven: boolean;
   readonly isJson: boolean;
   /** Bodies are not cut to the width. */
   readonly isFull: boolean;
@@ -21,7 +27,8 @@ export class UsageError extends Error {
 }
 
 export const STORE_USAGE = `  --url URL      the gateway's store; default: $SIGNALBOX_URL, else http://127.0.0.1:4319
-  --data DIR     the folder to read where no gateway runs; default: $SIGNALBOX_DATA, else .signalbox
+  --data DIR     read this folder instead of asking a gateway
+                 where no gateway runs, $SIGNALBOX_DATA is read, else .signalbox
   --json         JSON instead of text
   --full         do not cut long texts
   The token of a store that asks for one is read from $SIGNALBOX_TOKEN.`;
@@ -31,7 +38,10 @@ export function parseStoreOptions(args: readonly string[], ownNames: readonly st
   const text = (name: string): string | undefined => (typeof values[name] === "string" ? values[name] : undefined);
   return {
     url: text("url") ?? (io.env["SIGNALBOX_URL"] || undefined),
+    isUrlGiven: text("url") !== undefined,
     token: io.env["SIGNALBOX_TOKEN"] || undefined,
+    isFolderGiven: text("data") !== undefined,
+    isFolderMeant: text("data") !== undefined && text("url") === undefined,
     directory: text("data") ?? (io.env["SIGNALBOX_DATA"] || ".signalbox"),
     isJson: values["json"] === true,
     isFull: values["full"] === true,

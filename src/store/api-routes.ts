@@ -12,6 +12,7 @@ import { search } from "./search.ts";
 import type { Place, SearchResult } from "./search.ts";
 import { readRecord } from "./single-record.ts";
 import { StoreError } from "./store-error.ts";
+import type { StoreErrorKind } from "./store-error.ts";
 import type { StoreReader } from "./store-reader.ts";
 import { parseTime } from "./time-range.ts";
 import { readTraceRecords, readTraceRequests } from "./trace.ts";
@@ -82,11 +83,13 @@ function readParams(text: string, known: readonly string[]): URLSearchParams {
   return params;
 }
 
+const PASSING_KINDS: ReadonlySet<StoreErrorKind> = new Set(["over_budget", "busy", "closed"]);
+
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof QueryError)
     return new ApiError(400, error.message, { position: error.position, length: error.length, fix: error.fix });
-  if (error instanceof StoreError && error.kind === "over_budget") return new ApiError(503, error.message);
+  if (error instanceof StoreError && PASSING_KINDS.has(error.kind)) return new ApiError(503, error.message);
   // Ours: named, so that a report of it is of use; it holds no record's contents.
   const what = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   return new ApiError(500, `the store could not answer: ${what}`, { fix: "please report this" });
