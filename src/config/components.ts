@@ -2,7 +2,7 @@ import type { ComponentFactory } from "../core/component.ts";
 import { formatComponentId, parseComponentId } from "../core/component-id.ts";
 import type { ComponentId, ComponentKind } from "../core/component-id.ts";
 import type { ComponentSection, ConfiguredComponent, FactoryLookup, FactoryOf } from "./configuration.ts";
-import { isNull } from "./located.ts";
+import { isBroken, isNull } from "./located.ts";
 import type { LocatedEntry } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
 import { quote } from "./problem.ts";
@@ -10,6 +10,8 @@ import type { Position } from "./problem.ts";
 import { mapEntries } from "./report.ts";
 import type { Entries, Report } from "./report.ts";
 import { validate } from "./validate.ts";
+
+export const ID_FIX = 'write it as "type" or "type/name"';
 
 /** The YAML's section of each kind. */
 export const SECTION_NAMES = {
@@ -43,7 +45,7 @@ export function readSection<K extends ComponentKind>(
   for (const [key, body] of mapEntries(entries.get(section), [section], report)) {
     const id = parseComponentId(key);
     if ("problem" in id) {
-      report.problem(body.keyPosition, [section, key], id.problem, 'write it as "type" or "type/name"');
+      report.problem(body.keyPosition, [section, key], id.problem, ID_FIX);
       continue;
     }
     const name = formatComponentId(id);
@@ -68,15 +70,20 @@ function readComponent<K extends ComponentKind>(
   if (factory === undefined || !isOfKind(factory, kind)) {
     const types = factories.types(kind);
     const message = `unknown type: ${quote(id.type)} for id: ${quote(formatComponentId(id))} (valid values: [${types.join(" ")}])`;
-    report.problem(keyPosition, path, message, didYouMean(id.type, types));
+    report.problem(keyPosition, path, message, didYouMean(id.type, types) ?? typesFix(kind, types));
     return undefined;
   }
   if (factory.type !== id.type) {
     report.warning(keyPosition, path, `${quote(id.type)} alias is deprecated; use ${quote(factory.type)} instead`);
   }
+  if (isBroken(node)) return undefined;
   const validated = validate<unknown>({ schema: factory.config, root: node, position: keyPosition, path });
   report.add(validated);
   return validated.problems.length > 0 ? undefined : { id, factory, config: validated.value, position: keyPosition };
+}
+
+function typesFix(kind: ComponentKind, types: readonly string[]): string {
+  return types.length === 0 ? `there is no ${kind} type here yet; leave it out` : `the types are ${types.join(", ")}`;
 }
 
 function isOfKind<K extends ComponentKind>(factory: ComponentFactory, kind: K): factory is FactoryOf<K> {

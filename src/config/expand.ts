@@ -1,11 +1,11 @@
-import { listNode, mapNode, scalarNode } from "./located.ts";
+import { brokenNode, listNode, mapNode, scalarNode } from "./located.ts";
 import type { Expansion, Located, LocatedEntry, LocatedScalar } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
 import { formatPath } from "./problem.ts";
 import type { Path, PathSegment, Problem } from "./problem.ts";
 import { splitScheme } from "./schemes.ts";
 import type { Scheme, Schemes } from "./schemes.ts";
-import { parseTemplate } from "./template.ts";
+import { parseTemplate, splitDefault } from "./template.ts";
 import type { Expression, TemplatePart } from "./template.ts";
 import { NODE_COUNT_MAX, parseYamlValue } from "./yaml.ts";
 
@@ -46,6 +46,11 @@ class ExpansionError extends Error {
   }
 }
 
+const UNCLOSED = new ExpansionError(
+  'found "${" without its "}"',
+  'close it, or write "$${" for the characters themselves',
+);
+
 class Expander {
   readonly problems: Problem[] = [];
   readonly warnings: Problem[] = [];
@@ -60,7 +65,6 @@ class Expander {
   node(node: Located, path: Path): Located {
     return this.#children(
       node,
-      path,
       (child, segment) => this.node(child, [...path, segment]),
       (scalar) => this.#fileScalar(scalar, path),
     );
@@ -68,18 +72,12 @@ class Expander {
 
   #children(
     node: Located,
-    path: Path,
     child: (node: Located, segment: PathSegment) => Located,
     scalar: (node: LocatedScalar) => Located,
     expansion?: Expansion,
   ): Located {
     if (node.kind === "scalar") return scalar(node);
-    if (node.kind === "list")
-      return listNode(
-        node.items.map((item, index) => child(item, index)),
-        node.position,
-        expansion,
-      );
+    if (node.kind === "list") return listNode(node.items.map(child), node.position, expansion);
     const entries = new Map<string, LocatedEntry>();
     for (const [key, entry] of node.entries) entries.set(key, { ...entry, node: child(entry.node, key) });
     return mapNode(entries, node.position, expansion);
@@ -88,22 +86,10 @@ class Expander {
   #fileScalar(node: LocatedScalar, path: Path): Located {
     if (typeof node.value !== "string" || !node.value.includes("$")) return node;
     const parts = parseTemplate(node.value);
-    if (parts === undefined) {
-      return this.#fail(
-        node,
-        path,
-        new ExpansionError('found "${" without its "}"', 'close it, or write "$${" for the characters themselves'),
-      );
-    }
+    if (parts === undefined) return this.#fail(node, path, UNCLOSED);
     if (parts.every((part) => typeof part === "string")) return scalarNode(parts.join(""), node.position);
-    const task: Task = {
-      node,
-      path,
-      written: displayOf(parts),
-      trail: [],
-      budget: { left: EXPANSIONS_MAX },
-      empty: [],
-    };
+    const budget = { left: EXPANSIONS_MAX };
+    const task: Task = { node, path, written: displayOf(parts), trail: [], budget, empty: [] };
     try {
       return this.#value(parts, task);
     } catch (error) {
@@ -114,7 +100,7 @@ class Expander {
 
   #fail(node: LocatedScalar, path: Path, { message, fix }: ExpansionError): Located {
     this.problems.push({ position: node.position, path: formatPath(path), message, ...(fix !== undefined && { fix }) });
-    return scalarNode(null, node.position, { written: "an expression", text: "", empty: [] });
+    return brokenNode(node.position);
   }
 
   /** A value that is one expression takes the type of what it stands for; anything else is a string. */
@@ -127,22 +113,23 @@ class Expander {
   #typed(expression: Expression, task: Task): Located {
     const { text, name } = this.#retrieve(expression, task);
     const inner: Task = { ...task, trail: [...task.trail, name] };
-    const parsed = text === undefined ? scalarNode(null, task.node.position) : parseYamlValue(text, task.node.position);
+    if (text === undefined) return this.#scalar(null, "", inner);
+    const parsed = parseYamlValue(text, task.node.position);
     const isText = parsed === undefined || (parsed.kind === "scalar" && typeof parsed.value === "string");
-    if (isText) return this.#value(parseTemplate(text!) ?? [text!], inner);
-    this.#valueNodesLeft -= parsed.nodeCount;
-    if (this.#valueNodesLeft < 0)
-      throw new ExpansionError(`the values of variables hold more than ${NODE_COUNT_MAX} YAML values`);
-    return parsed.kind === "scalar"
-      ? this.#scalar(parsed.value, text ?? "", inner)
-      : this.#tree(parsed, text ?? "", inner);
+    if (isText) return this.#value(parseTemplate(text) ?? [text], inner);
+    if (parsed.kind === "scalar") return this.#scalar(parsed.value, text, inner);
+    return this.#tree(parsed, text, inner);
   }
 
   /** A map or list that stood in a variable: all of it counts as coming from there. */
   #tree(node: Located, text: string, task: Task): Located {
+    this.#valueNodesLeft -= node.nodeCount;
+    if (this.#valueNodesLeft < 0)
+      throw new ExpansionError(`the values of variables hold more than ${NODE_COUNT_MAX} YAML values`);
+    const inner = { written: task.written, empty: task.empty };
     const walk = (child: Located): Located =>
-      this.#children(child, task.path, walk, (scalar) => this.#treeScalar(scalar, task), this.#expansion(text, task));
-    return walk(node);
+      this.#children(child, walk, (scalar) => this.#treeScalar(scalar, task), inner);
+    return { ...walk(node), expansion: { ...inner, text } };
   }
 
   #treeScalar(scalar: LocatedScalar, task: Task): Located {
@@ -161,43 +148,44 @@ class Expander {
   }
 
   #retrieve(expression: Expression, task: Task): { readonly text?: string; readonly name: string } {
-    if (--task.budget.left < 0)
-      throw new ExpansionError(
-        `found more than ${EXPANSIONS_MAX} expressions in one value`,
-        "refer to fewer variables",
-      );
-    const content = expression.content
-      .map((part) => (typeof part === "string" ? part : escapeDollars(this.#text(part, task))))
-      .join("");
-    const { scheme, locator } = splitScheme(content);
-    const retrieved = this.#scheme(scheme).retrieve(locator);
-    if (retrieved.state === "invalid") throw new ExpansionError(retrieved.message, retrieved.fix);
-    const name = `${scheme}:${retrieved.name}`;
-    const shown = displayExpression(expression);
+    if (--task.budget.left < 0) throw tooManyExpressions();
+    const { reference, fallback } = splitDefault(expression.content);
+    const { scheme, locator } = splitScheme(this.#raw(reference, task));
+    const name = `${scheme}:${locator}`;
+    const shown = shownTo(expression, task);
     if (task.trail.includes(name)) throw circle(shown);
-    if (retrieved.state === "unset") this.#warnUnset(shown, task);
-    if (retrieved.state === "unset" || retrieved.text === "") task.empty.push(shown);
-    return retrieved.state === "unset" ? { name } : { name, text: retrieved.text };
+    const retrieved = this.#scheme(scheme, shown).retrieve(locator);
+    if (retrieved.state === "invalid") throw new ExpansionError(retrieved.message, retrieved.fix);
+    const isUnset = retrieved.state === "unset" && fallback === undefined;
+    if (isUnset) this.#warnUnset(shown, task);
+    if (isUnset || (retrieved.state === "found" && retrieved.text === "")) task.empty.push(shown);
+    if (retrieved.state === "found") return { name, text: retrieved.text };
+    return fallback === undefined ? { name } : { name, text: this.#raw(fallback, task) };
   }
 
-  #scheme(name: string): Scheme {
+  /** Text that is still to be read as a template: what expressions gave is escaped, so that it is read as it is. */
+  #raw(parts: readonly TemplatePart[], task: Task): string {
+    return parts.map((part) => (typeof part === "string" ? part : escapeDollars(this.#text(part, task)))).join("");
+  }
+
+  #scheme(name: string, shown: string): Scheme {
     const scheme = this.#schemes.get(name);
     if (scheme !== undefined) return scheme;
     const known = [...this.#schemes.keys()];
-    const fix = didYouMean(name, known) ?? 'write ${env:NAME}, or "$${" for the characters themselves';
+    const isInFile = shown.startsWith(`\${${name}:`);
+    const fix = isInFile ? didYouMean(name, known) : undefined;
     throw new ExpansionError(
-      `found an expression with the unknown scheme "${name}", expected ${known.join(", ")}`,
-      fix,
+      isInFile
+        ? `found an expression with the unknown scheme "${name}", expected ${known.join(", ")}`
+        : `found an expression with an unknown scheme in the value of ${shown}, expected ${known.join(", ")}`,
+      fix ?? 'write ${env:NAME}, or "$${" for the characters themselves',
     );
   }
 
   #warnUnset(shown: string, task: Task): void {
-    this.warnings.push({
-      position: task.node.position,
-      path: formatPath(task.path),
-      message: `references ${shown}, an environment variable that is not set; it stands for nothing`,
-      fix: `set it, or write a default: ${shown.slice(0, -1)}:-default}`,
-    });
+    const message = `references unset environment variable ${shown}; it stands for nothing`;
+    const fix = `set it, or write a default: ${shown.replace(/\}$/, ":-default}")}`;
+    this.warnings.push({ position: task.node.position, path: formatPath(task.path), message, fix });
   }
 
   /** `text` is left out where the value is the text itself. */
@@ -215,10 +203,11 @@ function escapeDollars(text: string): string {
 }
 
 function circle(shown: string): ExpansionError {
-  return new ExpansionError(
-    `found variables that refer to each other in a circle, back to ${shown}`,
-    "break the circle",
-  );
+  return new ExpansionError(`found variables that refer to each other in a circle, at ${shown}`, "break the circle");
+}
+
+function tooManyExpressions(): ExpansionError {
+  return new ExpansionError(`found more than ${EXPANSIONS_MAX} expressions in one value`, "refer to fewer variables");
 }
 
 /** What stands in the file, with defaults left out: a default may be a secret in a secret's place. */
@@ -226,9 +215,11 @@ function displayOf(parts: readonly TemplatePart[]): string {
   return parts.map((part) => (typeof part === "string" ? part : displayExpression(part))).join("");
 }
 
-function displayExpression({ content, source }: Expression): string {
-  const [first = ""] = content;
-  if (typeof first !== "string") return source.replace(/:-[^]*/, "}");
-  const mark = first.indexOf(":-");
-  return mark < 0 ? source : `\${${first.slice(0, mark)}}`;
+function displayExpression({ content }: Expression): string {
+  return `\${${displayOf(splitDefault(content).reference)}}`;
+}
+
+/** An expression that stands in a variable's value is part of that value: what stands in the file is shown in its place. */
+function shownTo(expression: Expression, task: Task): string {
+  return task.trail.length === 0 ? displayExpression(expression) : task.written;
 }

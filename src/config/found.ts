@@ -14,9 +14,13 @@ export function describeFound(node: Located | undefined): string {
   return `${shown} (${type})`;
 }
 
+const ONE_EXPRESSION = /^\$\{[^{}]*\}$/;
+
 function describeExpansion(written: string, empty: readonly string[], type: string): string {
-  if (empty.length > 0) return `${written}, where ${empty.join(" and ")} stands for nothing`;
-  return `${maskUserInfo(written)} (${type})`;
+  const isOneExpression = ONE_EXPRESSION.test(written);
+  const shown = isOneExpression ? written : quote(maskUserInfo(written));
+  if (empty.length > 0) return `${shown}, where ${empty.join(" and ")} is not set, or empty`;
+  return `${shown} (${type})`;
 }
 
 const EXPRESSION = /\$\{[^{}]*\}/g;

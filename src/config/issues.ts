@@ -6,7 +6,7 @@ import { didYouMean } from "./nearest.ts";
 import type { SettingNotes } from "./notes.ts";
 import { formatPath, quote } from "./problem.ts";
 import type { Path, PathSegment, Position, Problem } from "./problem.ts";
-import { keysAt, notesAt, schemaAt } from "./schema-walk.ts";
+import { holdsSecret, keysAt, notesAt, schemaAt } from "./schema-walk.ts";
 
 /**
  * Turns zod's issues into Problems: what was found comes from the located tree, what was expected and how to mend it
@@ -31,6 +31,7 @@ interface Subject {
   readonly path: Path;
   readonly node: Located | undefined;
   readonly position: Position;
+  readonly isBroken: boolean;
   readonly notes: SettingNotes;
   readonly layers: readonly z.core.$ZodType[];
   readonly isSecret: boolean;
@@ -39,37 +40,45 @@ interface Subject {
 export function problemsOf(issue: Issue, block: BlockPlace): Problem[] {
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(subjectAt(block, issue.path), key));
   if (issue.code === "invalid_union") return unionProblems(issue, block);
-  return [problemOf(issue, subjectAt(block, issue.path))];
+  const subject = subjectAt(block, issue.path);
+  return subject.isBroken ? [] : [problemOf(issue, subject)];
 }
 
 function subjectAt(block: BlockPlace, issuePath: readonly PropertyKey[]): Subject {
-  const path = issuePath.map((segment): PathSegment => (typeof segment === "number" ? segment : String(segment)));
+  const path = plainPath(issuePath);
   const { layers, isSecret } = schemaAt(block.schema, path);
-  return { block, path, ...placeOf(block, path), notes: notesAt(layers), layers, isSecret };
+  const { node, position, isBroken } = placeAt(block.root, block.position, path);
+  const mayHoldSecret = isSecret || layers.some((layer) => holdsSecret(layer));
+  return { block, path, node, position, isBroken, notes: notesAt(layers), layers, isSecret: mayHoldSecret };
 }
 
-function placeOf(block: BlockPlace, path: Path): { node: Located | undefined; position: Position } {
-  const place = placeAt(block.root, block.position, path);
-  return { node: place.node, position: place.position };
+/** zod's paths may hold symbols, YAML's do not. */
+export function plainPath(path: readonly PropertyKey[]): PathSegment[] {
+  return path.map((segment) => (typeof segment === "number" ? segment : String(segment)));
 }
 
 function problem({ block, path, position }: Subject, message: string, fix?: string): Problem {
-  return { position, path: formatPath([...block.path, ...path]), message, ...(fix !== undefined && { fix }) };
+  const shown = shownPath(block, path);
+  return { position, path: formatPath([...block.path, ...shown]), message, ...(fix !== undefined && { fix }) };
+}
+
+/** Keys that came out of a variable are shown only where the schema knows them: a secret with a colon in it reads as a map. */
+function shownPath({ schema, root, position }: BlockPlace, path: Path): Path {
+  return path.map((segment, index) => {
+    const parent = path.slice(0, index);
+    const isFromVariable = placeAt(root, position, parent).node?.expansion !== undefined;
+    const isKnown = typeof segment === "number" || keysAt(schemaAt(schema, parent).layers).includes(segment);
+    return isFromVariable && !isKnown ? "<key>" : segment;
+  });
 }
 
 function unknownKey(parent: Subject, key: string): Problem {
   const known = keysAt(parent.layers);
-  const path = [...parent.path, key];
-  const subject = { ...parent, path, position: keyPosition(parent, key) };
-  const message =
-    known.length === 0
-      ? `has the unknown key ${quote(key)}; no keys are known here`
-      : `has the unknown key ${quote(key)}`;
-  return problem(
-    subject,
-    message,
-    didYouMean(key, known) ?? (known.length === 0 ? "leave it out" : `the keys are ${listWords(known)}`),
-  );
+  const subject = { ...parent, path: [...parent.path, key], position: keyPosition(parent, key) };
+  const keys = known.length === 0 ? "there are no keys here; leave it out" : `the keys are ${listWords(known)}`;
+  const source = parent.node?.expansion?.written;
+  if (source !== undefined) return problem(subject, `${source} holds an unknown key`, keys);
+  return problem(subject, `has the unknown key ${quote(key)}`, didYouMean(key, known) ?? keys);
 }
 
 function keyPosition(parent: Subject, key: string): Position {
@@ -108,7 +117,7 @@ function isEmptyText(node: Located | undefined): boolean {
 /** The Collector's words. */
 function requires({ node, path }: Subject): string {
   const empty = node?.expansion?.empty ?? [];
-  const reason = empty.length === 0 ? "" : `, but ${empty.join(" and ")} stands for nothing`;
+  const reason = empty.length === 0 ? "" : `, but ${empty.join(" and ")} is not set, or empty`;
   return `requires a non-empty ${quote(String(path.at(-1)))}${reason}`;
 }
 
@@ -203,6 +212,7 @@ type UnionIssue = Extract<Issue, { code: "invalid_union" }>;
 /** Of a union's branches, the one that the value nearly fits speaks; where none does, all are named. */
 function unionProblems(issue: UnionIssue, block: BlockPlace): Problem[] {
   const subject = subjectAt(block, issue.path);
+  if (subject.isBroken) return [];
   if ("options" in issue && issue.options !== undefined) {
     return [problemOf({ code: "invalid_value", values: issue.options, path: issue.path, message: "" }, subject)];
   }
@@ -225,7 +235,7 @@ const SCRUBBED_LENGTH_MIN = 6;
 function withoutValues(message: string, root: Located): string {
   let text = message;
   for (const { text: value, written } of expansionsIn(root)) {
-    if (value.length >= SCRUBBED_LENGTH_MIN) text = text.replaceAll(value, written);
+    if (value !== undefined && value.length >= SCRUBBED_LENGTH_MIN) text = text.replaceAll(value, written);
   }
   return text;
 }

@@ -88,19 +88,7 @@ function readConfiguration(root: Located, settings: LoadSettings, report: Report
     );
     return undefined;
   }
-  // What an expression broke was said by expand(); the same place is not reported again as missing or of a wrong type.
-  const alreadyReported = new Set(report.problems.map(placeKey));
-  const found = new Report();
-  const configuration = readSections(root.entries, startOf(settings.files), settings.factories, found);
-  report.add({
-    problems: found.problems.filter((problem) => !alreadyReported.has(placeKey(problem))),
-    warnings: found.warnings,
-  });
-  return configuration;
-}
-
-function placeKey({ position, path }: Problem): string {
-  return `${position.file}:${position.line}:${position.column} ${path}`;
+  return readSections(root.entries, startOf(settings.files), settings.factories, report);
 }
 
 function readSections(entries: Entries, start: Position, factories: FactoryLookup, report: Report): Configuration {
@@ -114,7 +102,9 @@ function readSections(entries: Entries, start: Position, factories: FactoryLooku
   };
   checkSections(entries, sections, start, report);
   const { pipelines, ...service } = readService(entries.get("service"), sections, start, report);
-  warnOfUnused(sections, report);
+  const signalbox = readBlock(signalboxConfig, entries.get("signalbox"), ["signalbox"], report);
+  // While something is wrong it may be the reference that is: the warning would only distract.
+  if (report.problems.length === 0) warnOfUnused(sections, report);
   return {
     receivers: sections.receiver.components,
     processors: sections.processor.components,
@@ -123,6 +113,6 @@ function readSections(entries: Entries, start: Position, factories: FactoryLooku
     extensions: sections.extension.components,
     pipelines,
     service,
-    signalbox: readBlock(signalboxConfig, entries.get("signalbox"), ["signalbox"], report),
+    signalbox,
   };
 }

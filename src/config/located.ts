@@ -17,6 +17,8 @@ interface LocatedBase {
 export interface LocatedScalar extends LocatedBase {
   readonly kind: "scalar";
   readonly value: string | number | boolean | null;
+  /** Stands for something that was reported already, an alias or an expression: nothing more is said about it. */
+  readonly isBroken?: true;
 }
 
 export interface LocatedMap extends LocatedBase {
@@ -37,14 +39,25 @@ export interface LocatedEntry {
 export interface Expansion {
   /** What stands in the file; shown in messages in place of the value. */
   readonly written: string;
-  /** The value as text, for fields that want a string: `012` stays `012`. May be a secret. */
-  readonly text: string;
+  /**
+   * The value as text, for fields that want a string: `012` stays `012`, and a token `{x}` stays a token. May be a
+   * secret. Absent on maps and lists inside a value, which have no text of their own.
+   */
+  readonly text?: string;
   /** The expressions in it that stood for nothing: variables not set, or set to nothing. */
   readonly empty: readonly string[];
 }
 
 export function scalarNode(value: LocatedScalar["value"], position: Position, expansion?: Expansion): LocatedScalar {
   return { kind: "scalar", value, position, nodeCount: 1, ...(expansion !== undefined && { expansion }) };
+}
+
+export function brokenNode(position: Position): LocatedScalar {
+  return { kind: "scalar", value: null, position, nodeCount: 1, isBroken: true };
+}
+
+export function isBroken(node: Located | undefined): boolean {
+  return node?.kind === "scalar" && node.isBroken === true;
 }
 
 export function mapNode(
@@ -64,7 +77,7 @@ export function listNode(items: readonly Located[], position: Position, expansio
 }
 
 export function isNull(node: Located | undefined): boolean {
-  return node?.kind === "scalar" && node.value === null;
+  return node?.kind === "scalar" && node.value === null && node.isBroken === undefined;
 }
 
 /** A fresh plain value: the caller may change it. `__proto__` becomes a key like any other. */
@@ -77,6 +90,8 @@ export function toPlain(node: Located): unknown {
 export interface Place {
   /** Absent where the path leads to nothing. */
   readonly node?: Located;
+  /** The path leads to a broken node, or ends at one. */
+  readonly isBroken: boolean;
   /** Of the deepest part of the path that exists: the key for a map, a list or nothing, the value for a scalar. */
   readonly position: Position;
 }
@@ -87,11 +102,11 @@ export function placeAt(root: Located, rootPosition: Position, path: Path): Plac
   let position = rootPosition;
   for (const segment of path) {
     const child = childAt(node, segment);
-    if (child === undefined) return { position };
+    if (child === undefined) return { position, isBroken: isBroken(node) };
     node = child.node;
     position = node.kind === "scalar" && node.value !== null ? node.position : child.keyPosition;
   }
-  return { node, position };
+  return { node, position, isBroken: isBroken(node) };
 }
 
 function childAt(node: Located, segment: string | number): LocatedEntry | undefined {

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { describeFound } from "./found.ts";
-import { isNull } from "./located.ts";
+import { isBroken, isNull } from "./located.ts";
 import type { LocatedEntry } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
 import { formatPath, quote } from "./problem.ts";
@@ -35,7 +35,7 @@ export function mapEntries(
   path: Path,
   report: Report,
 ): Iterable<[string, LocatedEntry]> {
-  if (entry === undefined || isNull(entry.node)) return [];
+  if (entry === undefined || isNull(entry.node) || isBroken(entry.node)) return [];
   if (entry.node.kind === "map") return entry.node.entries;
   report.problem(
     entry.keyPosition,
@@ -62,7 +62,7 @@ export function checkKeys(
 
 /** Validates a block that is not a component's. Broken, it gives its defaults: the problems stop the load anyway. */
 export function readBlock<C>(schema: z.ZodType<C>, entry: LocatedEntry | undefined, path: Path, report: Report): C {
-  if (entry === undefined) return schema.parse({});
+  if (entry === undefined || isBroken(entry.node)) return schema.parse({});
   const validated = validate({ schema, root: entry.node, position: entry.keyPosition, path });
   report.add(validated);
   return validated.value ?? schema.parse({});

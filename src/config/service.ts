@@ -3,9 +3,10 @@ import type { Sections } from "./components.ts";
 import type { ConfiguredPipeline, ConfiguredService } from "./configuration.ts";
 import { isNull } from "./located.ts";
 import type { LocatedEntry } from "./located.ts";
-import { PIPELINES_PATH, readIds, readPipelines, reportUndefined } from "./pipelines.ts";
+import { PIPELINES_PATH, readPipelines } from "./pipelines.ts";
 import { quote } from "./problem.ts";
 import type { Position } from "./problem.ts";
+import { readReferences, resolveReference } from "./references.ts";
 import { checkKeys, mapEntries, readBlock } from "./report.ts";
 import type { Report } from "./report.ts";
 import { telemetryConfig } from "./telemetry.ts";
@@ -52,19 +53,12 @@ function isMapOrNull({ node }: LocatedEntry): boolean {
 }
 
 function readExtensions(entry: LocatedEntry | undefined, sections: Sections, report: Report): string[] {
-  const path = ["service", "extensions"];
   const ids = new Set<string>();
-  for (const { id, index, position } of readIds(entry, path, report)) {
-    const place = { position, path: [...path, index] };
-    if (ids.has(id))
-      report.warning(
-        position,
-        place.path,
-        `references extension ${quote(id)} multiple times; it is used once`,
-        "leave one out",
-      );
-    else if (!sections.extension.declared.has(id)) reportUndefined(["extension"], id, place, sections, report);
-    sections.extension.used.add(id);
+  for (const reference of readReferences(entry, ["service", "extensions"], report)) {
+    const { id, shown, position, path } = reference;
+    if (!ids.has(id)) resolveReference(["extension"], reference, sections, report);
+    else
+      report.warning(position, path, `references extension ${shown} multiple times; it is used once`, "leave one out");
     ids.add(id);
   }
   return [...ids];

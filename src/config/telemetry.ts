@@ -19,7 +19,9 @@ const otlpExporter = block({
 
 const reader = block({
   pull: block({
-    exporter: block({ prometheus: optionalBlock(prometheusExporter).describe("A page for Prometheus to scrape.") }),
+    exporter: block({
+      prometheus: optionalBlock(prometheusExporter).describe("A page for Prometheus to scrape."),
+    }).describe("Which form they have."),
   })
     .optional()
     .describe("Metrics that others fetch."),
@@ -27,7 +29,7 @@ const reader = block({
     block({
       interval: duration({ default: "60s", positive: true }).describe("Time between two exports."),
       timeout: duration({ default: "30s", positive: true }).describe("Time for one export."),
-      exporter: block({ otlp: otlpExporter.optional().describe("OTLP push.") }),
+      exporter: block({ otlp: otlpExporter.optional().describe("OTLP push.") }).describe("Where they go."),
     }).optional(),
     "own metrics are only served on a page, not pushed",
   ).describe("Metrics that are pushed."),

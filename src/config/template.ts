@@ -8,10 +8,8 @@
 export type TemplatePart = string | Expression;
 
 export interface Expression {
-  /** What stands between the braces; dollar signs in it are still doubled, as it is read again where it is a default. */
+  /** What stands between the braces; dollar signs in it are still doubled, as a default is read as a template again. */
   readonly content: readonly TemplatePart[];
-  /** As written, braces included. */
-  readonly source: string;
 }
 
 // Each level is a call; nobody writes more than two.
@@ -58,12 +56,28 @@ class TemplateParser {
   }
 
   #expression(depth: number): Expression {
-    const start = this.#offset;
     this.#offset += 2;
     if (depth > DEPTH_MAX) this.isBroken = true;
     const content = this.parts("braces", depth);
     if (this.#text[this.#offset] !== "}") this.isBroken = true;
     this.#offset++;
-    return { content, source: this.#text.slice(start, this.#offset) };
+    return { content };
   }
+}
+
+const DEFAULT_MARK = ":-";
+
+/** `env:NAME:-default` -> `env:NAME` and `default`. */
+export function splitDefault(content: readonly TemplatePart[]): {
+  readonly reference: readonly TemplatePart[];
+  readonly fallback?: readonly TemplatePart[];
+} {
+  const index = content.findIndex((part) => typeof part === "string" && part.includes(DEFAULT_MARK));
+  const part = content[index];
+  if (typeof part !== "string") return { reference: content };
+  const mark = part.indexOf(DEFAULT_MARK);
+  return {
+    reference: [...content.slice(0, index), part.slice(0, mark)],
+    fallback: [part.slice(mark + DEFAULT_MARK.length), ...content.slice(index + 1)],
+  };
 }

@@ -77,7 +77,8 @@ export function duration(settings: DurationSettings = {}): z.ZodType<number, str
     const ms = parseDurationMs(text);
     if (ms === undefined) refuse(context, { expected: "a duration string" });
     else if (ms === 0 && settings.positive === true) refuse(context, { message: "must be greater than zero" });
-    else if (ms > maxMs) refuse(context, { message: `must be at most ${settings.max}` });
+    else if (ms > maxMs)
+      refuse(context, { expected: `at most ${settings.max}`, fix: `write "${settings.max}" or less` });
     else return ms;
     return z.NEVER;
   });
@@ -99,13 +100,14 @@ const BYTE_SIZE_NOTES: SettingNotes = {
 
 /** `64MiB`, `1GB`, `512KiB` or a plain number of bytes; the output is bytes. */
 export function byteSize(settings: ByteSizeSettings = {}): z.ZodType<number, string | number | undefined> {
-  const { min = "0", max = "8192TiB" } = settings;
+  const { min = "0", max } = settings;
   const schema = z.union([z.string(), z.number()]).transform((written, context): number => {
     const bytes = parseByteSize(String(written));
     if (bytes === undefined) refuse(context, { expected: "a size in bytes" });
-    else if (bytes < parseByteSize(min)!) refuse(context, { message: `must be at least ${min}` });
-    else if (settings.max !== undefined && bytes > parseByteSize(max)!)
-      refuse(context, { message: `must be at most ${max}` });
+    else if (bytes < parseByteSize(min)!)
+      refuse(context, { expected: `at least ${min}`, fix: `write "${min}" or more` });
+    else if (max !== undefined && bytes > parseByteSize(max)!)
+      refuse(context, { expected: `at most ${max}`, fix: `write "${max}" or less` });
     else return bytes;
     return z.NEVER;
   });

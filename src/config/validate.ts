@@ -1,11 +1,11 @@
 import type { z } from "zod";
-import { problemsOf } from "./issues.ts";
+import { plainPath, problemsOf } from "./issues.ts";
 import type { BlockPlace } from "./issues.ts";
 import { isNull, placeAt, toPlain } from "./located.ts";
 import type { Located } from "./located.ts";
 import { nearestName } from "./nearest.ts";
 import { formatPath } from "./problem.ts";
-import type { Path, PathSegment, Problem } from "./problem.ts";
+import type { Path, Problem } from "./problem.ts";
 import { keysAt, notesAt, schemaAt } from "./schema-walk.ts";
 
 export interface Validated<C> {
@@ -105,7 +105,7 @@ class Attempt {
     if (key === undefined || !isContainer(parent)) return false;
     const value = Reflect.get(parent, key);
     const { node } = placeAt(this.#block.root, this.#block.position, path);
-    const text = node?.kind === "scalar" ? node.expansion?.text : undefined;
+    const text = node?.expansion?.text;
     if (value === null && !Array.isArray(parent) && (text ?? "") === "") return Reflect.deleteProperty(parent, key);
     if (text === undefined || value === undefined || typeof value === "string") return false;
     return Reflect.set(parent, key, text);
@@ -121,10 +121,6 @@ class Attempt {
 
 function isContainer(value: unknown): value is object {
   return typeof value === "object" && value !== null;
-}
-
-function plainPath(path: readonly PropertyKey[]): PathSegment[] {
-  return path.map((segment) => (typeof segment === "number" ? segment : String(segment)));
 }
 
 /** A warning for every key that is set and whose schema has one (notes.ts). */

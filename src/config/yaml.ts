@@ -1,9 +1,13 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
 import type { Alias, Document, Node, Pair, Scalar, YAMLError, YAMLMap, YAMLSeq } from "yaml";
-import { listNode, mapNode, scalarNode } from "./located.ts";
+import { LineTable } from "./line-table.ts";
+import type { SourceFile } from "./line-table.ts";
+import { brokenNode, isBroken, listNode, mapNode, scalarNode } from "./located.ts";
 import type { Located, LocatedEntry, LocatedScalar } from "./located.ts";
 import { formatPath, quote } from "./problem.ts";
 import type { Path, Position, Problem } from "./problem.ts";
+
+export type { SourceFile } from "./line-table.ts";
 
 /** A configuration is a few hundred lines; more than this is the wrong file. */
 export const FILE_BYTES_MAX = 1024 * 1024;
@@ -13,12 +17,6 @@ export const NODE_COUNT_MAX = 50_000;
 export const DEPTH_MAX = 100;
 // One broken line can make the parser complain about every line below it.
 const SYNTAX_PROBLEMS_MAX = 20;
-
-export interface SourceFile {
-  /** As the operator named it: it stands in every message. */
-  readonly name: string;
-  readonly text: string;
-}
 
 export interface ParsedYaml {
   /** Absent where the text is no YAML, or holds nothing. */
@@ -32,10 +30,9 @@ export function parseYaml(file: SourceFile): ParsedYaml {
   if (size > FILE_BYTES_MAX) {
     return { problems: [atStart(file, `the file has ${size} bytes, more than the limit of ${FILE_BYTES_MAX}`)] };
   }
-  const lines = new LineCounter();
-  const locate = (offset: number): Position => positionInside(file, lines, offset);
+  const lines = new LineTable(file);
+  const locate = (offset: number): Position => lines.positionAt(offset);
   const document = parseDocument(file.text, {
-    lineCounter: lines,
     prettyErrors: false,
     logLevel: "error",
     schema: "core",
@@ -43,7 +40,7 @@ export function parseYaml(file: SourceFile): ParsedYaml {
     uniqueKeys: false, // checked below, to name both places
   });
   const faults = [...document.errors, ...document.warnings].toSorted((a, b) => a.pos[0] - b.pos[0]);
-  if (faults.length > 0) return { problems: distinctLines(faults.map((fault) => syntaxProblem(fault, locate))) };
+  if (faults.length > 0) return { problems: distinctLines(faults.map((fault) => syntaxProblem(fault, file, locate))) };
   return new TreeBuilder(locate, document).build();
 }
 
@@ -60,13 +57,6 @@ function atStart(file: SourceFile, message: string): Problem {
   return { position: { file: file.name, line: 1, column: 1 }, path: "", message };
 }
 
-/** The parser reports an unclosed bracket after the last line; the last character that is there helps more. */
-function positionInside(file: SourceFile, lines: LineCounter, offset: number): Position {
-  const last = Math.max(file.text.trimEnd().length - 1, 0);
-  const { line, col } = lines.linePos(Math.min(offset, last));
-  return { file: file.name, line: Math.max(line, 1), column: Math.max(col, 1) };
-}
-
 function distinctLines(problems: readonly Problem[]): Problem[] {
   const seen = new Set<number>();
   const first = problems.filter(({ position }) => !seen.has(position.line) && seen.add(position.line));
@@ -77,6 +67,7 @@ const SYNTAX_FIXES: Partial<Record<YAMLError["code"], string>> = {
   TAB_AS_INDENT: "replace the tab by spaces",
   BAD_INDENT: "check the indentation of this line, and that every bracket above it is closed",
   MULTIPLE_DOCS: 'leave out everything from the second "---" on, or put it into a file of its own',
+  BLOCK_IN_FLOW: 'put a value that holds ": " into quotes',
   BAD_SCALAR_START: "put the value into quotes",
   BLOCK_AS_IMPLICIT_KEY: 'put a value that holds ": " into quotes',
   BAD_DQ_ESCAPE: "use single quotes, or double the backslash",
@@ -95,15 +86,20 @@ const SYNTAX_MESSAGES: Partial<Record<YAMLError["code"], string>> = {
   BAD_DQ_ESCAPE: "found an escape sequence that YAML does not know",
 };
 
-function syntaxProblem(fault: YAMLError, locate: (offset: number) => Position): Problem {
+function syntaxProblem(fault: YAMLError, file: SourceFile, locate: (offset: number) => Position): Problem {
   const reason = SYNTAX_MESSAGES[fault.code] ?? fault.message;
-  const fix = SYNTAX_FIXES[fault.code];
-  return {
-    position: locate(fault.pos[0]),
-    path: "",
-    message: `not valid YAML: ${reason.charAt(0).toLowerCase()}${reason.slice(1)}`,
-    ...(fix !== undefined && { fix }),
-  };
+  const position = locate(fault.pos[0]);
+  const fix = isBareExpression(file.text, fault.pos[0]) ? EXPRESSION_FIX : SYNTAX_FIXES[fault.code];
+  const message = `not valid YAML: ${reason.charAt(0).toLowerCase()}${reason.slice(1)}`;
+  return { position, path: "", message, ...(fix !== undefined && { fix }) };
+}
+
+const EXPRESSION_FIX = 'put the expression into quotes: "${env:NAME}"';
+
+/** YAML reads the brace of `[${env:NAME}]` as the start of a map; everyone falls into this once. */
+function isBareExpression(text: string, offset: number): boolean {
+  const lineStart = text.lastIndexOf("\n", offset - 1) + 1;
+  return /[[{,:]\s*\$\{[^"']*$/.test(text.slice(lineStart, offset + 2));
 }
 
 /** Thrown inside TreeBuilder only, to leave the recursion when a bound is hit. */
@@ -208,7 +204,7 @@ class TreeBuilder {
   #mergeSources(pair: Pair<Node | null, Node | null>, path: Path): Located[] {
     const source = this.#node(pair.value, [...path, "<<"]);
     const sources = source.kind === "list" ? source.items : [source];
-    if (sources.every((item) => item.kind === "map")) return [...sources];
+    if (sources.every((item) => item.kind === "map" || isBroken(item))) return [...sources];
     this.#report(
       pair.key,
       [...path, "<<"],
@@ -222,7 +218,7 @@ class TreeBuilder {
     if (target !== undefined) return target;
     const message = `the alias ${quote(`*${node.source}`)} has no anchor ${quote(`&${node.source}`)} above it`;
     this.#report(node, path, message, "define the anchor before it is used, and not around it");
-    return scalarNode(null, this.#positionOf(node));
+    return brokenNode(this.#positionOf(node));
   }
 
   #positionOf(node: Node | null): Position {

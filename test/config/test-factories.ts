@@ -61,7 +61,7 @@ const server = block({
 });
 
 const otlpReceiver = block({
-  protocols: block({
+  protocols: defaultBlock({
     grpc: optionalBlock(server).describe("OTLP over gRPC."),
     http: optionalBlock(server).describe("OTLP over HTTP."),
   })
