@@ -40,6 +40,7 @@ export class HttpClient {
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;
   readonly #tls: RequestOptions;
+  #isClosed = false;
 
   constructor(settings: HttpClientSettings) {
     const { tls, keepAlive, socketCountMax, idleSocketCountMax, idleMs } = settings;
@@ -60,13 +61,14 @@ export class HttpClient {
     try {
       return await exchange(pooled, post.body);
     } catch (error) {
-      if (!isStaleConnection(pooled, error) || signal.aborted) throw error;
+      if (!isStaleConnection(pooled, error) || signal.aborted || this.#isClosed) throw error;
       return exchange(this.#open(post, false, signal), post.body);
     }
   }
 
   /** Closes idle connections at once and those in use too: whoever shuts down has waited for its requests. */
   close(): void {
+    this.#isClosed = true;
     this.#http.destroy();
     this.#https.destroy();
   }

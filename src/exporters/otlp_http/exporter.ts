@@ -67,12 +67,12 @@ export class OtlpHttpExporter implements Exporter {
 
   async send(request: OutgoingRequest, signal: AbortSignal): Promise<SendResult> {
     const { url, backend } = this.#destinationOf(request.signal);
-    const body = await encodeBody(request.signal, request.payload, this.#body);
+    const body = await this.#encode(request, backend);
     if (signal.aborted) throw errorFromAbort(signal, backend);
-    if (this.#client === undefined) throw new ConsumeError("refused", `${backend.name}: the exporter is not running`);
-    const post = { url, headers: this.#headers, body };
-    const reply = await this.#client.post(post, signal).catch((error: unknown) => {
-      throw errorFromFailure(error, signal, backend);
+    const client = this.#client;
+    if (client === undefined) throw notRunning(backend);
+    const reply = await client.post({ url, headers: this.#headers, body }, signal).catch((error: unknown) => {
+      throw this.#client === client ? errorFromFailure(error, signal, backend) : notRunning(backend);
     });
     if (reply.status < 200 || reply.status > 299) {
       throw errorFromHttpAnswer(reply, backend, this.#settings.clock.nowMs());
@@ -81,11 +81,26 @@ export class OtlpHttpExporter implements Exporter {
     return resultFromPartialSuccess(partial, request.payload.itemCount, backend);
   }
 
+  async #encode({ signal, payload }: OutgoingRequest, backend: Backend): Promise<readonly Uint8Array[]> {
+    try {
+      return await encodeBody(signal, payload, this.#body);
+    } catch (error) {
+      // Only bytes that no door lets in; every attempt would end so.
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${backend.name}: the request cannot be written as ${this.#body.encoding}: ${reason}`;
+      throw new ConsumeError("permanent", message, { cause: error });
+    }
+  }
+
   #destinationOf(signal: Signal): Destination {
     const destination = this.#destinations.get(signal);
     if (destination !== undefined) return destination;
     throw new ConsumeError("unimplemented", `neither endpoint nor ${signal}_endpoint is set; add one of them`);
   }
+}
+
+function notRunning(backend: Backend): ConsumeError {
+  return new ConsumeError("refused", `${backend.name}: the exporter is not running`);
 }
 
 function errorFromFailure(error: unknown, signal: AbortSignal, backend: Backend): ConsumeError {

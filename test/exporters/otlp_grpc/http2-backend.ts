@@ -67,6 +67,8 @@ export class Http2Backend {
     stream.on("error", () => stream.destroy());
     stream.on("data", (chunk: Buffer) => chunks.push(chunk));
     await new Promise((resolve) => stream.once("end", resolve));
+    // A call that the client gave up ends in the middle of its message, or before it.
+    if (stream.aborted || stream.destroyed) return;
     const frame = Buffer.concat(chunks);
     const body = frame.subarray(5);
     if (body.length !== frame.readUInt32BE(1)) throw new Error("the message's length is not the declared one");

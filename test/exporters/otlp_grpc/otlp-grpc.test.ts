@@ -222,6 +222,18 @@ describe("a connection", () => {
     expect(backend.sessionCount).toBeGreaterThan(3);
   });
 
+  test("that the backend takes leave of loses no request of many at a time", async () => {
+    const exporter = await startExporter({ compression: "none" });
+    let count = 0;
+    backend.answer = (stream, call) => {
+      count += 1;
+      if (count % 20 === 0) call.session.close();
+      answerOk()(stream, call);
+    };
+    await Promise.all(Array.from({ length: 200 }, () => sendLogs(exporter)));
+    expect(backend.calls.length).toBe(200);
+  });
+
   test("that is refused says what to do", async () => {
     const { port } = backend;
     await backend.close();

@@ -70,7 +70,7 @@ export class HttpBackend {
   }
 }
 
-function decompress(encoding: string | undefined, body: Buffer): Buffer {
+export function decompress(encoding: string | undefined, body: Buffer): Buffer {
   switch (encoding) {
     case undefined:
       return body;

@@ -121,6 +121,14 @@ describe("a request", () => {
     });
   });
 
+  test("that cannot be written as JSON is final", async () => {
+    const exporter = await startExporter({ encoding: "json" });
+    const error = await failureOf(exporter.send(outgoing("logs", [Buffer.from([0x0a, 0xff])]), NEVER));
+    expect(error.kind).toBe("permanent");
+    expect(error.message).toContain("the request cannot be written as json: ");
+    expect(backend.posts).toEqual([]);
+  });
+
   test("goes to the path behind a base URL, and to the address of its signal as written", async () => {
     const exporter = await startExporter({
       endpoint: `${backend.url}/otlp/`,
@@ -438,6 +446,18 @@ describe("the life cycle", () => {
     await exporter.shutdown(NEVER);
     await exporter.shutdown(NEVER);
     expect((await failureOf(sendLogs(exporter))).kind).toBe("refused");
+  });
+
+  test("ends a request under way at shutdown, and does not send it again", async () => {
+    const exporter = await startExporter();
+    await sendLogs(exporter);
+    const arrived = Promise.withResolvers<void>();
+    backend.answer = () => arrived.resolve();
+    const sent = failureOf(sendLogs(exporter));
+    await arrived.promise;
+    await exporter.shutdown(NEVER);
+    expect((await sent).kind).toBe("refused");
+    expect(backend.posts.length).toBe(2);
   });
 
   test("closes idle connections at shutdown", async () => {
