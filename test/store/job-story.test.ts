@@ -13,7 +13,7 @@ import {
   TRACE_A,
   TRACE_B,
 } from "./store-fixtures.ts";
-import type { TestLog, TestSpan } from "./store-fixtures.ts";
+import type { Attributes, TestLog, TestSpan } from "./store-fixtures.ts";
 
 function storyOf(spans: readonly TestSpan[], logs: readonly TestLog[], jobId = "job-abc123"): JobStory {
   const limits = testLimits();
@@ -26,23 +26,23 @@ function storyOf(spans: readonly TestSpan[], logs: readonly TestLog[], jobId = "
   return json;
 }
 
-describe("a job that failed", () => {
-  const story = (): JobStory => storyOf(FAILED_SPANS, FAILED_LOGS);
+const failedStory = (): JobStory => storyOf(FAILED_SPANS, FAILED_LOGS);
 
+describe("a job that failed", () => {
   test("is told in one sentence: where, after how long, why", () => {
-    expect(story().sentence).toBe(
+    expect(failedStory().sentence).toBe(
       "failed in process.execute_comfyui on railway-abc123/worker-001 (comfyui) after 12.4 s: " +
         "RuntimeError: CUDA out of memory. Tried to allocate 2.20 GiB",
     );
   });
 
   test("names the span in which the failure began, not the ones it climbed through", () => {
-    const { spans, attempts } = story();
+    const { spans, attempts } = failedStory();
     expect(spans.find((span) => span.id === attempts[0]?.origin_id)?.name).toBe("process.execute_comfyui");
   });
 
   test("holds its spans and lines in time order, with those of its trace that do not name it", () => {
-    const { spans, lines } = story();
+    const { spans, lines } = failedStory();
     expect(spans.map((span) => span.name)).toEqual([
       "job.submit",
       "job.process",
@@ -53,7 +53,7 @@ describe("a job that failed", () => {
   });
 
   test("shows every line of that worker in the window as a neighbour, and no other worker's", () => {
-    expect(story().lines.map((line) => [line.is_neighbour, line.message.split("\n")[0]])).toEqual([
+    expect(failedStory().lines.map((line) => [line.is_neighbour, line.message.split("\n")[0]])).toEqual([
       [true, "worker idle, polling"],
       [false, "Processing job job-abc123"],
       [true, "VRAM 22.1 of 24.0 GiB in use"],
@@ -63,7 +63,7 @@ describe("a job that failed", () => {
   });
 
   test("names the machine with its other workers, and the same work elsewhere with its failures", () => {
-    const { machine_workers, peers } = story();
+    const { machine_workers, peers } = failedStory();
     expect(machine_workers.map((peer) => [peer.machine_id, peer.worker_id])).toEqual([
       ["railway-abc123", "worker-001"],
       ["railway-abc123", "worker-003"],
@@ -73,6 +73,32 @@ describe("a job that failed", () => {
     ]);
   });
 });
+
+function jobLine(atS: number, body: string, level = 9, attributes: Attributes = {}): TestLog {
+  return { atMs: at(atS), body, level, resource: COMFY_1, attributes: { job_id: "job-abc123", ...attributes } };
+}
+
+function jobSpan(number: number, atS: number, endS: number, status: number, parent?: number): TestSpan {
+  return {
+    name: "job.process",
+    traceId: TRACE_A,
+    spanId: spanId(number),
+    ...(parent !== undefined && { parentSpanId: spanId(parent) }),
+    atMs: at(atS),
+    endMs: at(endS),
+    status,
+    resource: COMFY_1,
+    attributes: { "job.id": "job-abc123" },
+  };
+}
+
+function sharedLine(job: string): TestLog {
+  return { body: `of ${job}`, attributes: { job_id: job }, traceId: TRACE_B, resource: COMFY_2, atMs: at(0) };
+}
+
+function numbered(atS: number, attempt: number): TestLog {
+  return jobLine(atS, "step", 9, { "job.attempt": attempt });
+}
 
 describe("a job that ran twice", () => {
   test("has two attempts, and the verdict speaks of the last", () => {
@@ -90,81 +116,66 @@ describe("a job that ran twice", () => {
   });
 
   test("on one worker is told apart by its envelope span", () => {
-    const run = (number: number, atS: number, status: number): TestSpan => ({
-      name: "job.process", traceId: TRACE_A, spanId: spanId(number), atMs: at(atS), endMs: at(atS + 2), status, resource: COMFY_1, attributes: { "job.id": "job-abc123" },
-    }); // prettier-ignore
-    expect(storyOf([run(1, 0, 2), run(2, 5, 0)], []).attempts.map(({ outcome }) => outcome)).toEqual([
+    expect(storyOf([jobSpan(1, 0, 2, 2), jobSpan(2, 5, 7, 0)], []).attempts.map(({ outcome }) => outcome)).toEqual([
       "failed",
       "completed",
     ]);
   });
 
   test("with lines alone is told apart by what they say", () => {
-    const line = (atS: number, body: string): TestLog => ({
-      atMs: at(atS),
-      body,
-      resource: COMFY_1,
-      attributes: { job_id: "job-abc123" },
-    });
     const story = storyOf(
       [],
       [
-        line(0, "Job job-abc123 started"),
-        line(5, "Job job-abc123 failed: timeout"),
-        line(6, "cleaning up"),
-        line(9, "Job job-abc123 claimed"),
-        line(12, "Job completed job-abc123 3000ms"),
+        jobLine(0, "Job job-abc123 started"),
+        jobLine(5, "Job job-abc123 failed: timeout"),
+        jobLine(6, "cleaning up"),
+        jobLine(9, "Job job-abc123 claimed"),
+        jobLine(12, "Job completed job-abc123 3000ms"),
       ],
     );
     expect(story.attempts.map(({ outcome, duration_ms }) => [outcome, duration_ms])).toEqual([["failed", 6000], ["completed", 3000]]); // prettier-ignore
   });
 
   test("goes by the attempt's number where workers give one", () => {
-    const line = (atS: number, attempt: number): TestLog => ({
-      atMs: at(atS),
-      body: "step",
-      resource: COMFY_1,
-      attributes: { job_id: "job-abc123", "job.attempt": attempt },
-    });
-    expect(storyOf([], [line(0, 1), line(1, 2), line(2, 1)]).attempts.map(({ duration_ms }) => duration_ms)).toEqual([
-      2000, 0,
-    ]);
+    expect(
+      storyOf([], [numbered(0, 1), numbered(1, 2), numbered(2, 1)]).attempts.map(({ duration_ms }) => duration_ms),
+    ).toEqual([2000, 0]);
   });
 });
 
 describe("how a job ended", () => {
-  const line = (body: string, level = 9, attributes = {}): TestLog => ({
-    atMs: at(1),
-    body,
-    level,
-    resource: COMFY_1,
-    attributes: { job_id: "job-abc123", ...attributes },
-  });
-  const span = (status: number): TestSpan => ({
-    name: "work",
-    traceId: TRACE_A,
-    spanId: spanId(1),
-    atMs: at(0),
-    endMs: at(2),
-    status,
-    resource: COMFY_1,
-    attributes: { "job.id": "job-abc123" },
-  });
-
   test.each<[string, readonly TestSpan[], readonly TestLog[], string, string]>([
-    ["the span's error", [span(2)], [line("Job completed job-abc123")], "failed", "span work ended with status error"],
-    ["the span's ok", [span(1)], [line("a tile failed", 17)], "completed", "span work ended with status ok"],
-    ["a field", [span(0)], [line("x", 9, { event_type: "job_failed" })], "failed", "a line says so"],
-    ["a text", [], [line("Job job-abc123 timed out")], "failed", "a line says so"],
+    [
+      "the span's error",
+      [jobSpan(1, 0, 2, 2)],
+      [jobLine(1, "Job completed job-abc123")],
+      "failed",
+      "span job.process ended with status error",
+    ],
+    [
+      "the span's ok",
+      [jobSpan(1, 0, 2, 1)],
+      [jobLine(1, "a tile failed", 17)],
+      "completed",
+      "span job.process ended with status ok",
+    ],
+    ["a field", [jobSpan(1, 0, 2, 0)], [jobLine(1, "x", 9, { event_type: "job_failed" })], "failed", "a line says so"],
+    ["a text", [], [jobLine(1, "Job job-abc123 timed out")], "failed", "a line says so"],
     [
       "the last line's level",
-      [span(0)],
-      [line("Model load failed: no such file", 17)],
+      [jobSpan(1, 0, 2, 0)],
+      [jobLine(1, "Model load failed: no such file", 17)],
       "failed",
       "its last line is an error",
     ],
-    ["a span without complaint", [span(0)], [line("step 3")], "completed", "span work ended without an error"],
-    ["nothing", [], [line("step 3")], "unknown", "no record says how it ended"],
+    [
+      "a span without complaint",
+      [jobSpan(1, 0, 2, 0)],
+      [jobLine(1, "step 3")],
+      "completed",
+      "span job.process ended without an error",
+    ],
+    ["nothing", [], [jobLine(1, "step 3")], "unknown", "no record says how it ended"],
   ])("by %s", (_name, spans, logs, outcome, basis) => {
     expect(storyOf(spans, logs).attempts[0]).toMatchObject({ outcome, basis });
   });
@@ -177,30 +188,13 @@ describe("odd jobs", () => {
   });
 
   test("spans that are each other's parents make a story all the same", () => {
-    const loop = (own: number, parent: number): TestSpan => ({
-      name: `s${own}`,
-      traceId: TRACE_A,
-      spanId: spanId(own),
-      parentSpanId: spanId(parent),
-      atMs: at(own),
-      endMs: at(own + 1),
-      resource: COMFY_1,
-      attributes: { "job.id": "job-abc123" },
-    });
-    expect(storyOf([loop(1, 2), loop(2, 1), loop(3, 3)], []).spans).toHaveLength(3);
+    expect(storyOf([jobSpan(1, 1, 2, 0, 2), jobSpan(2, 2, 3, 0, 1), jobSpan(3, 3, 4, 0, 3)], []).spans).toHaveLength(3);
   });
 
   test("a trace shared by two jobs leaves each its own records", () => {
-    const line = (job: string): TestLog => ({
-      body: `of ${job}`,
-      attributes: { job_id: job },
-      traceId: TRACE_B,
-      resource: COMFY_2,
-      atMs: at(0),
-    });
     const shared: TestLog = { body: "of both", traceId: TRACE_B, resource: { "service.name": "emp-api" }, atMs: at(0) };
     expect(
-      storyOf([], [line("job-abc123"), line("job-2"), shared])
+      storyOf([], [sharedLine("job-abc123"), sharedLine("job-2"), shared])
         .lines.filter((found) => !found.is_neighbour)
         .map((found) => found.message),
     ).toEqual(["of job-abc123", "of both"]);

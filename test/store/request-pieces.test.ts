@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { joinRequest, splitRequest } from "../../src/store/request-pieces.ts";
 import type { ResourcePiece } from "../../src/store/request-pieces.ts";

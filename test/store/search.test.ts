@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { StoreReader } from "../../src/store/store-reader.ts";
 import {
@@ -251,7 +251,7 @@ describe("hostile queries and bodies", () => {
       );
     };
     // Case is not told apart; nothing else is mistaken.
-    expect(found("a b").toSorted()).toEqual(["A B", "a b"]);
+    expect(new Set(found("a b"))).toEqual(new Set(["A B", "a b"]));
     for (const value of ["a_b", "a\u0001b", 'a"b', "a\nb", "a=b", "é ü"]) expect(found(value)).toEqual([value]);
   });
 

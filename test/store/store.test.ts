@@ -61,12 +61,12 @@ describe("the store and its threads", () => {
       ),
     );
     const counts: number[] = [];
-    let isWriting = true;
+    const writing = { isDone: false };
     const searching = (async () => {
-      while (isWriting) counts.push((await find(store, "number7")).records.length);
+      while (!writing.isDone) counts.push((await find(store, "number7")).records.length);
     })();
     const stored = await Promise.all(batches);
-    isWriting = false;
+    writing.isDone = true;
     await searching;
     expect(stored.reduce((sum, count) => sum + count, 0)).toBe(100_000);
     // A search sees whole batches, and never fewer than the one before.

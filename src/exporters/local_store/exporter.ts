@@ -91,7 +91,7 @@ function toConsumeError(error: unknown, owner: string): ConsumeError {
  * stored, and then stands twice after its retry. A store that is this slow is short of a disk.
  */
 function withAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
+  return new Promise((settle, reject) => {
     const abort = (): void =>
       reject(
         new StoreError(
@@ -100,6 +100,6 @@ function withAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
         ),
       );
     signal.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    work.then(settle, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
