@@ -37,9 +37,8 @@ export class AdmissionPlan {
   readonly #office: AdmissionOffice;
   readonly #shares: Share[] = [];
   /** Of the queues that are waited for. */
-  #needs: Need[] = [];
-  #directNeeds: Need[] = [];
-  #hasRoom = false;
+  readonly #needs: readonly Need[];
+  #directNeeds: readonly Need[];
 
   constructor(office: AdmissionOffice, entries: readonly Enlisted[]) {
     this.#office = office;
@@ -62,9 +61,7 @@ export class AdmissionPlan {
   takeRoom(request: Omit<RoomRequest, "needs">): Promise<void> | undefined {
     const needs = [...this.#needs, ...this.#directNeeds];
     const wait = this.#office.rooms.take({ needs, ...request });
-    if (wait !== undefined) return wait.then((refusal) => this.#onRoom(refusal));
-    this.#hasRoom = true;
-    return undefined;
+    return wait?.then((refusal) => this.#onRoom(refusal));
   }
 
   /** For the queues that nobody waits for: they drop by their policy, or this admission's share is dropped. */
@@ -78,15 +75,13 @@ export class AdmissionPlan {
   giveBackDirectRoom(): void {
     const needs = this.#directNeeds;
     this.#directNeeds = [];
-    for (const { room, size } of needs) this.#office.rooms.giveBack(room, size);
+    this.#office.rooms.giveBackAll(needs);
   }
 
-  /** The admission failed: whatever was taken returns. */
+  /** The admission failed after it had its room: all of it returns. */
   giveBack(): void {
-    if (this.#hasRoom) for (const { room, size } of this.#needs) this.#office.rooms.giveBack(room, size);
-    if (this.#hasRoom) this.giveBackDirectRoom();
-    this.#hasRoom = false;
     for (const { queue, eviction } of this.#shares) if (eviction !== undefined) queue.restore(eviction);
+    this.#office.rooms.giveBackAll([...this.#needs, ...this.#directNeeds]);
   }
 
   get storedCount(): number {
@@ -131,10 +126,7 @@ export class AdmissionPlan {
   }
 
   #onRoom(refusal: RoomRefusal | undefined): void {
-    if (refusal === undefined) {
-      this.#hasRoom = true;
-      return;
-    }
+    if (refusal === undefined) return;
     this.#countRefused(refusal.lacking);
     throw refusal.error;
   }

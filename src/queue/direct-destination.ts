@@ -43,6 +43,9 @@ export class DirectDestination {
   readonly #ledger: Ledger;
   readonly #journal: Journal;
   readonly #clock: Clock;
+  readonly #shutdownEnd = new AbortController();
+  #sendingCount = 0;
+  #onIdle: (() => void) | undefined;
 
   constructor(settings: DirectDestinationSettings) {
     this.destination = settings.destination;
@@ -63,12 +66,34 @@ export class DirectDestination {
 
   /**
    * Resolves with why the admission must be refused, or with undefined once the backend has the batch. Never rejects,
-   * and settles soon after `end` aborts even where the exporter ignores it.
+   * and settles soon after `patienceEnd` aborts even where the exporter ignores it.
    */
-  async send({ payload }: Enlisted, client: ClientMetadata, end: AbortSignal): Promise<ConsumeError | undefined> {
+  async send(entry: Enlisted, client: ClientMetadata, patienceEnd: AbortSignal): Promise<ConsumeError | undefined> {
+    this.#sendingCount += 1;
+    try {
+      return await this.#send(entry, client, AbortSignal.any([patienceEnd, this.#shutdownEnd.signal]));
+    } finally {
+      this.#sendingCount -= 1;
+      if (this.#sendingCount === 0) this.#onIdle?.();
+    }
+  }
+
+  /** Waits for what is being sent; what is still under way when `end` aborts is broken off, and its sender refused. */
+  async drain(end: AbortSignal): Promise<void> {
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+      if (this.#sendingCount === 0) resolve();
+    });
+    const breakOff = (): void => this.#shutdownEnd.abort();
+    if (end.aborted) breakOff();
+    else end.addEventListener("abort", breakOff, { once: true });
+    await idle;
+    end.removeEventListener("abort", breakOff);
+  }
+
+  async #send({ payload }: Enlisted, client: ClientMetadata, end: AbortSignal): Promise<ConsumeError | undefined> {
     if (!(await this.#turns.take(end))) return this.#inTime(undefined);
-    const request = { signal: this.signal, payload, client };
-    const delivery = this.#delivery.deliver(request, { end, hurry: end });
+    const delivery = this.#delivery.deliver({ signal: this.signal, payload, client }, { end, hurry: end });
     // The turn lasts as long as the attempt: an exporter that ignores the abort must not be called without bound.
     void delivery.then(() => this.#turns.giveBack());
     const outcome = await this.#orLater(delivery, end);

@@ -61,6 +61,7 @@ export class Journal {
 
   /** Resolves with the admission's sequence number once it is kept. Rejects with a retryable ConsumeError. */
   admit(record: AdmissionRecord): Promise<number> {
+    if (this.#isClosed) return Promise.reject(new ConsumeError("refused", "shutting down"));
     return new Promise((resolve, reject) => {
       this.#admissions.push({ record, bytes: distinctBytes(record), resolve, reject });
       this.#kick();
@@ -89,9 +90,10 @@ export class Journal {
 
   /** Writes what waits, a storage that fails is tried once more, and closes the storage. */
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     if (this.#hasWork()) this.#kick();
     if (this.#isAppending) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
-    this.#isClosed = true;
     await this.#storage.close();
   }
 

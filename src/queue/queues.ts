@@ -105,6 +105,7 @@ class GatewayQueues implements Queues, AdmissionOffice {
   readonly #pressure = new PressureBoard();
   readonly #targets = new Map<string, Target>();
   readonly #queues: SendingQueue[] = [];
+  readonly #directs: DirectDestination[] = [];
   #shutdown: Promise<readonly LeftOver[]> | undefined;
 
   constructor(settings: QueuesSettings) {
@@ -164,7 +165,7 @@ class GatewayQueues implements Queues, AdmissionOffice {
 
   async #drain(signal: AbortSignal): Promise<readonly LeftOver[]> {
     this.refuseWaiting();
-    await Promise.all(this.#queues.map((queue) => queue.drain(signal)));
+    await Promise.all([...this.#queues, ...this.#directs].map((destination) => destination.drain(signal)));
     await this.journal.close();
     const left = this.#queues.map(({ destination, signal: of, queuedItems, inFlightItems }) => {
       return { destination, signal: of, items: queuedItems + inFlightItems };
@@ -201,6 +202,7 @@ class GatewayQueues implements Queues, AdmissionOffice {
       const { clock, ledger, journal } = this;
       const of = { destination: id, signal, delivery, room, requestsMax };
       const direct = new DirectDestination({ ...of, clock, ledger, journal });
+      this.#directs.push(direct);
       this.#targets.set(targetKey(id, signal), { kind: "direct", direct, enqueueFailed });
       this.#measure(id, signal, { room, inFlightRequests: () => direct.inFlightRequests });
       return;

@@ -114,6 +114,12 @@ export class RoomList {
     if (queue.isClosed) this.#walk();
   }
 
+  /** All of it before anybody looks: in the middle a younger waiter could take what an older one needs with the rest. */
+  giveBackAll(needs: readonly Need[]): void {
+    for (const { room, size } of needs) room.used -= size;
+    if (needs.some(({ room }) => room.isClosed)) this.#walk();
+  }
+
   /** From now on nobody waits: those who do are refused, and so is who would have to. */
   refuseWaiting(): void {
     this.#isClosed = true;

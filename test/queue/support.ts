@@ -84,13 +84,19 @@ function seriesKey(name: string, labels: Labels): string {
   return `${name}{${pairs.join(",")}}`;
 }
 
+interface OpenAttempt {
+  readonly request: OutgoingRequest;
+  readonly resolve: (result: SendResult) => void;
+  readonly reject: (error: ConsumeError) => void;
+}
+
 /** A backend whose answers a test decides, one by one or by a rule. It honours the abort of an attempt. */
 export class TestSender implements Sender {
   readonly requests: OutgoingRequest[] = [];
   /** Payloads it has answered with a success. */
   readonly taken: EncodedPayload[] = [];
   /** Attempts that wait for their answer. */
-  readonly #open: { resolve: (result: SendResult) => void; reject: (error: ConsumeError) => void }[] = [];
+  readonly #open: OpenAttempt[] = [];
   #rule: (request: OutgoingRequest) => SendResult | ConsumeError | "hang" = () => SENT_WHOLE;
 
   answer(rule: (request: OutgoingRequest) => SendResult | ConsumeError | "hang"): this {
@@ -114,6 +120,11 @@ export class TestSender implements Sender {
     return this.#open.length;
   }
 
+  /** The attempt that has waited longest. */
+  get oldestOpen(): OutgoingRequest | undefined {
+    return this.#open[0]?.request;
+  }
+
   get takenItems(): number {
     return this.taken.reduce((sum, payload) => sum + payload.itemCount, 0);
   }
@@ -128,15 +139,15 @@ export class TestSender implements Sender {
   async send(request: OutgoingRequest, signal: AbortSignal): Promise<SendResult> {
     this.requests.push(request);
     const answer = this.#rule(request);
-    const result = answer === "hang" ? await this.#hold(signal) : answer;
+    const result = answer === "hang" ? await this.#hold(request, signal) : answer;
     if (result instanceof ConsumeError) throw result;
     this.taken.push(request.payload);
     return result;
   }
 
-  #hold(signal: AbortSignal): Promise<SendResult> {
+  #hold(request: OutgoingRequest, signal: AbortSignal): Promise<SendResult> {
     return new Promise((resolve, reject) => {
-      const open = { resolve, reject };
+      const open: OpenAttempt = { request, resolve, reject };
       this.#open.push(open);
       signal.addEventListener("abort", () => {
         const index = this.#open.indexOf(open);
