@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { cpus, loadavg, release, totalmem, type } from "node:os";
 
 export interface Machine {
@@ -21,7 +21,13 @@ export function describeMachine(root: string): Machine {
     memoryGib: Math.round(totalmem() / 2 ** 30),
     system: `${type()} ${release()}`,
     node: process.version,
-    commit: execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: root }).toString().trim(),
+    commit: commitOf(root),
     loadAverage: Number(loadavg()[0]?.toFixed(1)),
   };
+}
+
+/** What was measured; a working tree with changes says so, and a copy without history is "unknown". */
+function commitOf(root: string): string {
+  const git = spawnSync("git", ["describe", "--always", "--dirty"], { cwd: root, encoding: "utf8" });
+  return git.status === 0 ? git.stdout.trim() : "unknown";
 }

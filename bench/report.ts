@@ -36,6 +36,9 @@ export interface Report {
   readonly rounds: readonly Round[];
 }
 
+/** Generator and backend share one core; this near to it they are the bottleneck. */
+const LOAD_CORES_FULL = 0.9;
+
 /** The rows of the table, and how each is read from a round. */
 const FIGURES: Readonly<Record<string, (round: Round) => number>> = {
   "CPU us per 1,000 records": (round) => round.cpuUsPer1000,
@@ -78,12 +81,18 @@ export function formatReport({ machine, load, summary, rounds }: Report): string
   const voids = rounds
     .filter(({ problems }) => problems.length > 0)
     .map(({ name, problems }) => `VOID ${name}: ${problems.join("; ")}`);
+  const notes = names
+    .filter((name) => summary[name]!.figures["load cores"]!.median > LOAD_CORES_FULL)
+    .map(
+      (name) => `NOTE ${name}: generator and backend filled their core; throughput and latency are theirs, CPU is not`,
+    );
   return [
     `${machine.date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}, commit ${machine.commit}, load average ${machine.loadAverage}`,
     `${load["requests"]} requests of ${load["recordsPerRequest"]} records after ${load["warmup"]}, ${load["inFlight"]} in flight on ${load["connections"]} connections; valid rounds: ${names.map((name) => `${name} ${summary[name]!.validRounds}`).join(", ")}`,
     "",
     ...formatTable([header, ...lines]),
     ...voids,
+    ...notes,
   ].join("\n");
 }
 

@@ -161,5 +161,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
 }
 const report = { machine: describeMachine(root), load, summary: summarize(rounds), rounds };
 console.log(formatReport(report));
-writeFileSync(`${here}last.json`, `${JSON.stringify(report, null, 2)}\n`);
+// What was made to look at one thing does not replace the figures of the whole.
+const isWhole = values.only === undefined && !values.sources && values.profile === undefined;
+if (isWhole) writeFileSync(`${here}last.json`, `${JSON.stringify(report, null, 2)}\n`);
 process.exitCode = rounds.some(({ problems }) => problems.length > 0) ? 1 : 0;
