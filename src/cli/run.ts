@@ -66,6 +66,9 @@ class EndOfRun {
   }
 }
 
+/** As rarely as a timer can. */
+const ALIVE_MS = 2 ** 31 - 1;
+
 /**
  * Signals end the run; a second one ends it at once. What a processor of the user's throws outside a batch (a timer, a
  * stray promise) is logged with its line and costs nothing else; any other error that nobody caught is our bug, after
@@ -88,10 +91,13 @@ function guardProcess({ processorOrigins }: Loaded, logger: Logger, end: EndOfRu
     logger.error(`an error that nobody caught; the gateway stops: ${text}`);
     end.request(EXIT_FAILED);
   };
+  // Timers of the Clock do not keep the process alive, and a drain that waits to try again has nothing else.
+  const alive = setInterval(() => {}, ALIVE_MS);
   for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, onSignal);
   process.on("uncaughtException", onError).on("unhandledRejection", onError);
   return {
     [Symbol.dispose]: () => {
+      clearInterval(alive);
       for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
       process.off("uncaughtException", onError).off("unhandledRejection", onError);
     },

@@ -91,3 +91,30 @@ describe("signalbox", () => {
     expect(command.stderr).toContain('did you mean "validate"?');
   });
 });
+
+describe("a stop while a backend is away", () => {
+  test("takes the shutdown's patience, says what is lost, and exits 0", async () => {
+    await using folder = await TestFolder.create();
+    const config = await folder.write(
+      "away.yaml",
+      `
+signalbox: { shutdown_timeout: 1s }
+receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:0" } } } }
+exporters: { otlp_http: { endpoint: "http://127.0.0.1:1" } }
+service: { telemetry: { metrics: { level: none } }, pipelines: { logs: { receivers: [otlp], exporters: [otlp_http] } } }
+`,
+    );
+    const { gateway, http } = await startGateway(config);
+    await using running = gateway;
+    const body = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{}, {}] }] }] });
+    const answer = await fetch(`${http}/v1/logs`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body,
+    });
+    expect(answer.status).toBe(200);
+    expect(await running.stop()).toBe(0);
+    expect(running.stderr).toContain("destination otlp_http: 2 log records not sent before the end of shutdown; lost");
+    expect(running.stderr).toMatch(/exporters\.otlp_http logs: admitted 2, (queued|in_flight) 2/);
+  });
+});

@@ -188,10 +188,7 @@ describe("a failed job of a worker", () => {
     };
     await eventually(() => tellsAll(["--url", gateway.store]), "the whole story over the API");
     expect(await process_.stop(), process_.stderr).toBe(0);
-    await eventually(
-      () => tellsAll(["--data", join(folder.path, "store")]),
-      "the whole story from the folder",
-    );
+    await eventually(() => tellsAll(["--data", join(folder.path, "store")]), "the whole story from the folder");
   });
 });
 
