@@ -22,9 +22,11 @@ export function messageId(name: MessageName): number {
  *   3 bits  wire type of one value
  *   1 bit   known field
  *   1 bit   repeated scalar: may also come packed in a length-delimited field
- *   1 bit   message, and its id in bits 16 and up
+ *   1 bit   message
  *   4 bits  role
  *   5 bits  once: which bit of the set of seen fields this singular message takes; 0 for all others
+ *   1 bit   unused
+ *   16 bits a message: its id; text and bytes: the one size that they may have beside 0, or 0 for any
  */
 export const WIRE_TYPE_BITS = 7;
 export const KNOWN = 1 << 3;
@@ -35,6 +37,10 @@ export const ROLE_BITS = 15;
 export const ONCE_SHIFT = 10;
 export const ONCE_BITS = 31;
 export const MESSAGE_SHIFT = 16;
+export const SIZE_SHIFT = 16;
+
+// Any other size is refused, as the Collector does: passed on, it would cost the whole batch at the next hop.
+const ID_SIZES: Readonly<Partial<Record<FieldSchema["type"], number>>> = { traceId: 16, spanId: 8 };
 
 /** What the index notes when it meets a field. */
 export const ROLE_NONE = 0;
@@ -101,7 +107,8 @@ function entryOf(message: MessageName, field: FieldSchema): number {
   if (isMessageName(field.type)) {
     return base | MESSAGE | ((ROLES[field.type] ?? ROLE_NONE) << ROLE_SHIFT) | (messageId(field.type) << MESSAGE_SHIFT);
   }
-  return field.repeated === true && wireType !== LENGTH_DELIMITED ? base | PACKABLE : base;
+  if (wireType === LENGTH_DELIMITED) return base | ((ID_SIZES[field.type] ?? 0) << SIZE_SHIFT);
+  return field.repeated === true ? base | PACKABLE : base;
 }
 
 function createTable(): Int32Array {

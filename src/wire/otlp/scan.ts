@@ -28,6 +28,7 @@ import {
   ROLE_SCOPE,
   ROLE_SCOPE_GROUP,
   ROLE_SHIFT,
+  SIZE_SHIFT,
   WIRE_TYPE_BITS,
 } from "./message-table.ts";
 import { REQUEST_MESSAGES } from "./schema.ts";
@@ -142,6 +143,8 @@ class Scanner {
         this.#message(entry >>> MESSAGE_SHIFT, position, valueEnd, depth + 1);
       } else if ((entry & WIRE_TYPE_BITS) !== LENGTH_DELIMITED) {
         this.#notMessage(entry, number, fieldStart, position, valueEnd);
+      } else if (entry >>> SIZE_SHIFT !== 0 && length !== 0 && length !== entry >>> SIZE_SHIFT) {
+        throw new ScanFailure(`found ${length} bytes, expected ${entry >>> SIZE_SHIFT}`, fieldStart);
       }
       position = valueEnd;
     }

@@ -122,7 +122,7 @@ class RandomWriter {
 
   #blob(name: string): Buffer {
     const size = name.endsWith("traceId") ? 16 : name.toLowerCase().endsWith("spanid") ? 8 : this.#random.below(5);
-    return Buffer.from(Array.from({ length: this.#random.chance(0.1) ? 3 : size }, () => this.#random.below(256)));
+    return Buffer.from(Array.from({ length: this.#random.chance(0.1) ? 0 : size }, () => this.#random.below(256)));
   }
 
   #scalar(type: string): { readonly wireType: number; readonly value: Buffer } {
