@@ -37,11 +37,12 @@ interface Subject {
   readonly isSecret: boolean;
 }
 
-export function problemsOf(issue: Issue, block: BlockPlace): Problem[] {
+/** `isSettled` tells of a value that another message covers already. */
+export function problemsOf(issue: Issue, block: BlockPlace, isSettled = (_path: Path): boolean => false): Problem[] {
   if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKey(subjectAt(block, issue.path), key));
-  if (issue.code === "invalid_union") return unionProblems(issue, block);
+  if (issue.code === "invalid_union") return unionProblems(issue, block, isSettled);
   const subject = subjectAt(block, issue.path);
-  return subject.isBroken ? [] : [problemOf(issue, subject)];
+  return subject.isBroken || isSettled(subject.path) ? [] : [problemOf(issue, subject)];
 }
 
 function subjectAt(block: BlockPlace, issuePath: readonly PropertyKey[]): Subject {
@@ -87,18 +88,21 @@ function keyPosition(parent: Subject, key: string): Position {
 }
 
 function problemOf(issue: Exclude<Issue, { code: "unrecognized_keys" }>, subject: Subject): Problem {
-  if (isMissing(subject)) return problem(subject, requires(subject), missingFix(issue, subject));
-  const params =
-    issue.code === "custom" ? (issue.params as { expected?: string; fix?: string } | undefined) : undefined;
-  if (isEmptyText(subject.node) && (params?.expected !== undefined || issue.code === "too_small")) {
-    return problem(subject, requires(subject), missingFix(issue, subject));
-  }
+  const params = issue.code === "custom" ? (issue.params as CustomParams | undefined) : undefined;
   if (issue.code === "custom" && params?.expected === undefined) {
     return problem(subject, withoutValues(issue.message, subject.block.root), maskFix(params?.fix, subject));
   }
-  const expected =
-    params?.expected ?? (issue.code === "invalid_type" ? subject.notes.expected : undefined) ?? expectation(issue);
+  const isEmpty = isEmptyText(subject.node) && (issue.code === "custom" || issue.code === "too_small");
+  if (isEmpty || isMissing(subject)) return problem(subject, requires(subject), missingFix(issue, subject));
+  const noted = issue.code === "invalid_type" ? subject.notes.expected : undefined;
+  const expected = params?.expected ?? noted ?? expectation(issue);
   return problem(subject, `found ${foundIn(subject)}, expected ${expected}`, fixFor(issue, subject, params?.fix));
+}
+
+/** What refuse() in types.ts hands over. */
+interface CustomParams {
+  readonly expected?: string;
+  readonly fix?: string;
 }
 
 function foundIn({ node, isSecret }: Subject): string {
@@ -155,7 +159,8 @@ function typeFix(expected: string, shown: unknown, { notes, layers, path }: Subj
   if (["number", "int"].includes(expected) && typeof shown === "string" && /^-?\d+(\.\d+)?$/.test(shown))
     return `write ${shown} without quotes`;
   if (expected === "string" && (typeof shown === "number" || typeof shown === "boolean")) return `write "${text}"`;
-  if (expected === "array" && shown !== undefined && shown !== null) return `write it as a list: [${text}]`;
+  if (["array", "tuple"].includes(expected) && shown !== undefined && shown !== null)
+    return `write it as a list: [${text}]`;
   const keys = keysAt(layers);
   if (expected === "object" && keys.length > 0) return `write it as a map; the keys are ${listWords(keys)}`;
   return notes.example === undefined ? undefined : `write ${String(path.at(-1))}: ${notes.example}`;
@@ -210,22 +215,25 @@ function bound(origin: string, limit: number | bigint, words: string): string {
 type UnionIssue = Extract<Issue, { code: "invalid_union" }>;
 
 /** Of a union's branches, the one that the value nearly fits speaks; where none does, all are named. */
-function unionProblems(issue: UnionIssue, block: BlockPlace): Problem[] {
+function unionProblems(issue: UnionIssue, block: BlockPlace, isSettled: (path: Path) => boolean): Problem[] {
   const subject = subjectAt(block, issue.path);
   if (subject.isBroken) return [];
   if ("options" in issue && issue.options !== undefined) {
     return [problemOf({ code: "invalid_value", values: issue.options, path: issue.path, message: "" }, subject)];
   }
-  const [nearest] = issue.errors.filter(isNearlyFitting).toSorted((a, b) => a.length - b.length);
+  const [nearest] = fittingBranches(issue).toSorted((a, b) => a.length - b.length);
   if (nearest !== undefined && subject.notes.expected === undefined) {
-    return nearest.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, block));
+    return nearest.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, block, isSettled));
   }
   const expected = subject.notes.expected ?? [...new Set(issue.errors.flat().map(expectation))].join(" or ");
   return [problemOf({ code: "custom", path: issue.path, message: "", params: { expected } }, subject)];
 }
 
-function isNearlyFitting(branch: readonly Issue[]): boolean {
-  return branch.every((inner) => inner.path.length > 0 || inner.code !== "invalid_type");
+/** The branches whose type is right, so that only something inside them is wrong. */
+export function fittingBranches(issue: UnionIssue): Issue[][] {
+  return issue.errors.filter((branch) =>
+    branch.every((inner) => inner.path.length > 0 || inner.code !== "invalid_type"),
+  );
 }
 
 // Shorter texts are too likely to be ordinary words of the message.

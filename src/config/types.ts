@@ -218,9 +218,6 @@ export function withFix<T extends z.ZodType>(schema: T, fix: string): T {
 }
 
 export { annotate } from "./notes.ts";
-export type { SettingNotes } from "./notes.ts";
-export { Secret, REDACTED } from "./secret.ts";
+export { Secret } from "./secret.ts";
 export { formatEndpoint, parseEndpoint } from "./endpoint.ts";
 export type { Endpoint } from "./endpoint.ts";
-export { formatDuration, parseDurationMs } from "./duration.ts";
-export { formatByteSize, parseByteSize } from "./byte-size.ts";

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { plainPath, problemsOf } from "./issues.ts";
+import { fittingBranches, plainPath, problemsOf } from "./issues.ts";
 import type { BlockPlace } from "./issues.ts";
 import { isNull, placeAt, toPlain } from "./located.ts";
 import type { Located } from "./located.ts";
@@ -63,9 +63,8 @@ class Attempt {
   }
 
   problems(issues: readonly Issue[]): Problem[] {
-    const isMeant = ({ path }: Issue): boolean =>
-      this.#meant.has(formatPath(plainPath(path))) && this.#valueAt(path) === undefined;
-    return issues.filter((issue) => !isMeant(issue)).flatMap((issue) => problemsOf(issue, this.#block));
+    const isMeant = (path: Path): boolean => this.#meant.has(formatPath(path)) && this.#valueAt(path) === undefined;
+    return issues.flatMap((issue) => problemsOf(issue, this.#block, isMeant));
   }
 
   #mendIssue(issue: Issue): boolean {
@@ -74,9 +73,10 @@ class Attempt {
     return (issue.code === "invalid_type" || issue.code === "invalid_value") && this.#mendValue(issue.path);
   }
 
-  /** Unknown keys of a branch stay: another branch may know them. */
+  /** Unknown keys stay where more than one branch comes into question: another one may know them. */
   #mendUnion(issue: Extract<Issue, { code: "invalid_union" }>): boolean {
-    const inner = issue.errors.flat().filter(({ code }) => code !== "unrecognized_keys");
+    const isOpen = fittingBranches(issue).length !== 1;
+    const inner = issue.errors.flat().filter(({ code }) => code !== "unrecognized_keys" || !isOpen);
     const isMended = inner
       .map((branch) => this.#mendIssue({ ...branch, path: [...issue.path, ...branch.path] }))
       .includes(true);

@@ -7,7 +7,7 @@ import { loadConfiguration } from "../../src/config/load.ts";
 import type { LoadResult } from "../../src/config/load.ts";
 import { formatProblems } from "../../src/config/problem.ts";
 import { Secret } from "../../src/config/secret.ts";
-import { block, byteSize, duration, endpoint, secret, secretMap } from "../../src/config/types.ts";
+import { block, byteSize, duration, endpoint, refuse, secret, secretMap } from "../../src/config/types.ts";
 import type { ExporterFactory, ReceiverFactory } from "../../src/core/component.ts";
 import { SIGNALS } from "../../src/core/signal.ts";
 
@@ -20,6 +20,10 @@ const fields = block({
   map: z.record(z.string(), z.string()).optional(),
   either: z.union([z.string(), z.array(z.string())]).optional(),
   any: z.unknown().optional(),
+  quoting: z
+    .string()
+    .superRefine((text, context) => refuse(context, { message: `"${text}" is too quiet`, fix: `write "${text}!"` }))
+    .optional(),
   timeout: duration({ default: "5s" }),
   size: byteSize().optional(),
   endpoint: endpoint({ default: "localhost:1" }),
@@ -221,6 +225,7 @@ describe("the bounds of expressions", () => {
 describe("what came from a variable", () => {
   it("is in no message, whatever it is and whichever field it was meant for", () => {
     const keys = [
+      "quoting",
       "text",
       "words",
       "word",
