@@ -54,8 +54,11 @@ export type AnyValueKind = "string" | "bool" | "int" | "double" | "bytes" | "arr
  */
 export interface Attributes extends Iterable<readonly [string, AttributeValue]> {
   get(key: string): AttributeValue | undefined;
-  /** All wanted keys in one walk over the bytes: result[i] belongs to keys[i]. Use it where more than one key is read. */
-  getMany(keys: readonly string[]): (AttributeValue | undefined)[];
+  /**
+   * All wanted keys in one walk over the bytes: result[i] belongs to keys[i]. Use it where more than one key is read; a
+   * frozen array of keys is prepared once for all calls.
+   */
+  getMany(keys: readonly string[]): readonly (AttributeValue | undefined)[];
   /** The value where it is a string, else undefined: the common case, without a branch at the caller. */
   getString(key: string): string | undefined;
   kindOf(key: string): AnyValueKind | undefined;

@@ -13,7 +13,7 @@ import {
 } from "../any-value.ts";
 import type { AnyValueKind, AttributeInput, Attributes, AttributeValue } from "../types.ts";
 import { AttributeEdits, type AttributeEdit, type Slice } from "./edits.ts";
-import { keyPattern, keyPatterns, matchesKey, type KeyPattern } from "./key-pattern.ts";
+import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet } from "./key-pattern.ts";
 import type { MessageView } from "./message-view.ts";
 
 /**
@@ -21,6 +21,17 @@ import type { MessageView } from "./message-view.ts";
  * touching every one of a million keys is not quadratic. Bets that processors ask one record for fewer keys than this.
  */
 const WALKS_MAX = 24;
+
+/** Where getMany() reads a KeyValue: nothing else runs between a read and the use of it, so all views share one. */
+const PAIR = new KeyValueReader();
+
+/** A search of several keys of which some have been answered by edits. */
+interface BegunSearch {
+  readonly edits: AttributeEdits;
+  /** Keys that no edit answers. */
+  readonly open: number;
+  readonly result: (AttributeValue | undefined)[];
+}
 
 /** A list of KeyValue in one message, such as field 6 of a LogRecord. */
 export class AttributesView implements Attributes {
@@ -54,35 +65,39 @@ export class AttributesView implements Attributes {
     return this.#find(keyPattern(key)) !== undefined;
   }
 
-  getMany(keys: readonly string[]): (AttributeValue | undefined)[] {
-    const patterns = keyPatterns(keys);
-    const result: (AttributeValue | undefined)[] = [];
-    const open: number[] = [];
+  getMany(keys: readonly string[]): readonly (AttributeValue | undefined)[] {
+    const wanted = keySet(keys);
     const edits = this.#peek();
-    for (let index = 0; index < patterns.length; index++) {
-      const edit = edits?.get(patterns[index]!.text);
-      if (edit === undefined) open.push(index);
-      result.push(edit?.pair === undefined ? undefined : readPair(edit.pair));
+    if (edits === undefined) return this.#findAll(wanted);
+    const result = [...wanted.nothing];
+    let open = result.length;
+    for (let index = 0; index < result.length; index++) {
+      const edit = edits.get(wanted.patterns[index]!.text);
+      if (edit !== undefined) open--;
+      if (edit?.pair !== undefined) result[index] = readPair(edit.pair);
     }
-    this.#findOpen(patterns, open, result);
-    return result;
+    return open === 0 ? result : this.#findAll(wanted, { edits, open, result });
   }
 
-  /** Fills `result` at the indices in `open` from the bytes, in one walk that ends when all are found. */
-  #findOpen(patterns: readonly KeyPattern[], open: number[], result: (AttributeValue | undefined)[]): void {
+  /** One walk over the bytes that ends when every key is found. Most records have none: then nothing is allocated. */
+  #findAll(wanted: KeySet, begun?: BegunSearch): readonly (AttributeValue | undefined)[] {
+    let result = begun?.result;
+    let open = begun?.open ?? wanted.patterns.length;
     const walker = this.#owner.walk();
-    const pair = new KeyValueReader();
     const { bytes } = walker;
-    while (open.length > 0 && walker.next()) {
+    while (walker.next()) {
       if (walker.number !== this.#number) continue;
-      pair.read(bytes, walker.valueStart, walker.valueEnd);
-      for (let at = open.length - 1; at >= 0; at--) {
-        const index = open[at]!;
-        if (!matchesKey(patterns[index]!, bytes, pair.keyStart, pair.keyEnd)) continue;
-        result[index] = readAnyValue(bytes, pair.valueStart, pair.valueEnd);
-        open.splice(at, 1);
+      PAIR.read(bytes, walker.valueStart, walker.valueEnd);
+      for (const index of wanted.candidates(PAIR.keyEnd - PAIR.keyStart)) {
+        const pattern = wanted.patterns[index]!;
+        if (result?.[index] !== undefined || !matchesKey(pattern, bytes, PAIR.keyStart, PAIR.keyEnd)) continue;
+        if (begun?.edits.get(pattern.text) !== undefined) continue;
+        result ??= [...wanted.nothing];
+        result[index] = readAnyValue(bytes, PAIR.valueStart, PAIR.valueEnd);
+        if (--open === 0) return result;
       }
     }
+    return result ?? wanted.nothing;
   }
 
   *keys(): Iterable<string> {

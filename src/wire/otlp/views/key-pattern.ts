@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { readText } from "../../text.ts";
+import type { AttributeValue } from "../types.ts";
 
 /** An attribute key in the form in which it is compared with the bytes of a request. */
 export interface KeyPattern {
@@ -35,16 +36,50 @@ export function matchesKey(pattern: KeyPattern, bytes: Uint8Array, start: number
   return true;
 }
 
-let lastPatterns: readonly KeyPattern[] = [];
+/** Several keys, sorted by their length: most attributes of a record are told apart from all of them by that alone. */
+export class KeySet {
+  readonly patterns: readonly KeyPattern[];
+  /** The answer where none of the keys is there, shared. */
+  readonly nothing: readonly (AttributeValue | undefined)[];
+  readonly #byLength: (number[] | undefined)[] = [];
+  /** Indices of all patterns, where one of them is compared as text and its length says nothing. */
+  readonly #all: readonly number[] | undefined;
 
-/** Patterns of several keys; the same keys again, which is the rule from record to record, cost a comparison each. */
-export function keyPatterns(keys: readonly string[]): readonly KeyPattern[] {
-  if (!areOf(lastPatterns, keys)) lastPatterns = keys.map((key) => keyPattern(key));
-  return lastPatterns;
+  constructor(keys: readonly string[]) {
+    this.patterns = keys.map((key) => keyPattern(key));
+    this.nothing = Object.freeze(keys.map(() => undefined));
+    this.patterns.forEach(({ bytes }, index) => (this.#byLength[bytes.length] ??= []).push(index));
+    this.#all = this.patterns.some(({ isLossy }) => isLossy) ? [...this.patterns.keys()] : undefined;
+  }
+
+  /** Indices of the patterns that a key of this many bytes may match. */
+  candidates(size: number): readonly number[] {
+    return this.#all ?? this.#byLength[size] ?? NO_INDICES;
+  }
+
+  isOf(keys: readonly string[]): boolean {
+    const { patterns: known } = this;
+    if (known.length !== keys.length) return false;
+    for (let index = 0; index < keys.length; index++) if (known[index]!.text !== keys[index]) return false;
+    return true;
+  }
 }
 
-function areOf(known: readonly KeyPattern[], keys: readonly string[]): boolean {
-  if (known.length !== keys.length) return false;
-  for (let index = 0; index < keys.length; index++) if (known[index]!.text !== keys[index]) return false;
-  return true;
+const NO_INDICES: readonly number[] = [];
+
+// A frozen list cannot change, so what was made of it is found by the list itself; other lists are compared, key by key.
+const frozenSets = new WeakMap<readonly string[], KeySet>();
+let lastSet = new KeySet([]);
+
+/** The same keys again, which is the rule from record to record, cost a look-up (frozen) or a comparison each. */
+export function keySet(keys: readonly string[]): KeySet {
+  if (Object.isFrozen(keys)) return frozenSets.get(keys) ?? freshFrozenSet(keys);
+  if (!lastSet.isOf(keys)) lastSet = new KeySet(keys);
+  return lastSet;
+}
+
+function freshFrozenSet(keys: readonly string[]): KeySet {
+  const set = new KeySet(keys);
+  frozenSets.set(keys, set);
+  return set;
 }
