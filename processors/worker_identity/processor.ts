@@ -129,8 +129,10 @@ class ScopeWalk<R extends JobRecord | MetricView> {
     const mirrorKey = signal === "logs" && this.#config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
     for (const record of this.#scope.records()) {
       const readings = reader.read(record.attributes);
-      if (readings !== undefined) canonicaliseJob(record.attributes, readings, signal, mirrorKey);
-      this.#place(record, readings ?? NOTHING);
+      if (readings !== undefined) {
+        canonicaliseJob(record.attributes, readings, signal, mirrorKey);
+        this.#place(record, readings);
+      } else if (this.#said !== undefined) this.#move(record, this.#home);
     }
     this.#removeFromScope();
   }

@@ -55,50 +55,55 @@ export function idText(value: AttributeValue | undefined): string | null | undef
 /** Reads the spellings of some fields, all in one walk over the attributes. */
 export class FieldReader {
   readonly #fields: readonly Field[];
-  /** One array for all calls: the spellings of the fields, one field after another. */
+  /** The spellings of the fields, one field after another; frozen, so that the views prepare it once. */
   readonly #keys: readonly string[];
   readonly #sizes: readonly number[];
 
   constructor(fields: readonly Field[], firstKeys: { readonly [F in Field]?: string } = {}) {
     const spellings = fields.map((field) => orderedSpellings(field, firstKeys[field]));
     this.#fields = fields;
-    this.#keys = spellings.flat();
+    this.#keys = Object.freeze(spellings.flat());
     this.#sizes = spellings.map((keys) => keys.length);
   }
 
   /** undefined where none of the keys is there, which is the usual record. */
   read(attributes: Attributes): Readings | undefined {
     const values = attributes.getMany(this.#keys);
-    for (const value of values) if (value !== undefined) return this.#sort(values);
+    // Indexed, as this runs for every record of every batch, and nearly always to the end.
+    for (let index = 0; index < values.length; index++) if (values[index] !== undefined) return this.#sort(values);
     return undefined;
   }
 
-  #sort(values: readonly (AttributeValue | undefined)[]): Readings | undefined {
+  #sort(values: readonly (AttributeValue | undefined)[]): Readings {
     const readings: { [F in Field]?: Reading } = {};
     let start = 0;
-    this.#fields.forEach((field, index) => {
+    for (let index = 0; index < this.#fields.length; index++) {
       const end = start + this.#sizes[index]!;
       const reading = this.#readField(values, start, end);
-      if (reading !== undefined) readings[field] = reading;
+      if (reading !== undefined) readings[this.#fields[index]!] = reading;
       start = end;
-    });
+    }
     return readings;
   }
 
   #readField(values: readonly (AttributeValue | undefined)[], start: number, end: number): Reading | undefined {
-    let text: string | null | undefined;
-    const keys: string[] = [];
-    const others: OtherSpelling[] = [];
+    let reading: MutableReading | undefined;
     for (let index = start; index < end; index++) {
-      const found = idText(values[index]);
-      if (found === undefined) continue;
-      if (text === undefined) text = found;
+      const text = idText(values[index]);
+      if (text === undefined) continue;
       const key = this.#keys[index]!;
-      if (found !== null && found === text) keys.push(key);
-      else others.push({ key, text: found });
+      reading ??= { text, keys: [], others: [] };
+      if (text !== null && text === reading.text) reading.keys.push(key);
+      else reading.others.push({ key, text });
     }
-    return text === undefined ? undefined : { text, keys, others };
+    return reading;
   }
+}
+
+interface MutableReading {
+  readonly text: string | null;
+  readonly keys: string[];
+  readonly others: OtherSpelling[];
 }
 
 function orderedSpellings(field: Field, firstKey: string | undefined): readonly string[] {
