@@ -10,10 +10,13 @@ export const DOOR_BYTES_MAX = 256 * MIB;
 
 // The bounds of the codecs stand in wire/, which imports nothing from here.
 export {
+  MERGE_BYTES_FACTOR_MAX,
   MESSAGE_DEPTH_MAX,
   REGROUP_BYTES_FACTOR_MAX,
   REGROUP_BYTES_FREE,
   REGROUP_RESOURCES_MAX,
+  REQUEST_GROUPS_MAX,
+  REQUEST_MESSAGES_MAX,
 } from "../wire/limits.ts";
 
 /** Senders without a deadline of their own are answered within this time. */

@@ -3,6 +3,21 @@
 /** Nested messages (AnyValue in arrays and kvlists, mostly). Real telemetry stays under 10; deeper bytes are refused as 400. */
 export const MESSAGE_DEPTH_MAX = 64;
 
+/**
+ * Nested messages in one request, all of them. 64 MiB of ordinary telemetry hold 2 to 7 million; bytes that hold more
+ * consist of empty messages, and would cost a hundred times their size once something reads them. Refused as 400.
+ */
+export const REQUEST_MESSAGES_MAX = 2 ** 23;
+
+/** Resource groups, and scope groups, in one request. Real ones have at most as many as a batch has items, some ten thousand. */
+export const REQUEST_GROUPS_MAX = 2 ** 18;
+
+/**
+ * Doubled messages are merged by copying, level by level: a request may have its own size copied twice. No client writes
+ * doubled messages at all; bytes that double them on many levels are refused as 400.
+ */
+export const MERGE_BYTES_FACTOR_MAX = 2;
+
 /** Regrouping: resources in one batch, and growth of its bytes. Beyond it the keys stay on the records, counted. */
 export const REGROUP_RESOURCES_MAX = 1000;
 export const REGROUP_BYTES_FACTOR_MAX = 2;

@@ -7,7 +7,7 @@
  */
 import type { Signal } from "../../core/signal.ts";
 import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, wireTypeName } from "../protobuf/wire-type.ts";
-import { MESSAGE_DEPTH_MAX } from "../limits.ts";
+import { MESSAGE_DEPTH_MAX, REQUEST_GROUPS_MAX, REQUEST_MESSAGES_MAX } from "../limits.ts";
 import { GROUP_COLUMNS, RECORD_COLUMNS, type BatchIndex } from "./batch-index.ts";
 import { explainScanFailure } from "./scan-failure.ts";
 import {
@@ -35,6 +35,9 @@ import { REQUEST_MESSAGES } from "./schema.ts";
 
 export interface ScanLimits {
   readonly depthMax: number;
+  readonly messagesMax: number;
+  /** Resource groups, and scope groups. */
+  readonly groupsMax: number;
 }
 
 export interface ScanResult {
@@ -46,11 +49,15 @@ export interface ScanResult {
   readonly hasDuplicates: boolean;
 }
 
-const DEFAULT_LIMITS: ScanLimits = { depthMax: MESSAGE_DEPTH_MAX };
+const DEFAULT_LIMITS: ScanLimits = {
+  depthMax: MESSAGE_DEPTH_MAX,
+  messagesMax: REQUEST_MESSAGES_MAX,
+  groupsMax: REQUEST_GROUPS_MAX,
+};
 
 /** Throws DecodeError with path and offset where the bytes are not a request of this signal. */
-export function scanRequest(signal: Signal, bytes: Uint8Array, limits: ScanLimits = DEFAULT_LIMITS): ScanResult {
-  const scanner = new Scanner(bytes, limits.depthMax);
+export function scanRequest(signal: Signal, bytes: Uint8Array, limits: Partial<ScanLimits> = {}): ScanResult {
+  const scanner = new Scanner(bytes, { ...DEFAULT_LIMITS, ...limits });
   try {
     return scanner.scan(messageId(REQUEST_MESSAGES[signal]));
   } catch (thrown) {
@@ -76,6 +83,9 @@ let scratchRecords = new Int32Array(1 << 12);
 class Scanner {
   readonly #bytes: Uint8Array;
   readonly #depthMax: number;
+  readonly #groupsMax: number;
+  /** How many more messages there may be. */
+  #messagesLeft: number;
   readonly #resources: number[] = [];
   readonly #scopes: number[] = [];
   #recordsSize = 0;
@@ -84,9 +94,11 @@ class Scanner {
   /** Second result of the readers that also move. */
   #value = 0;
 
-  constructor(bytes: Uint8Array, depthMax: number) {
+  constructor(bytes: Uint8Array, { depthMax, groupsMax, messagesMax }: ScanLimits) {
     this.#bytes = bytes;
     this.#depthMax = depthMax;
+    this.#groupsMax = groupsMax;
+    this.#messagesLeft = messagesMax;
   }
 
   scan(request: number): ScanResult {
@@ -139,6 +151,7 @@ class Scanner {
       const valueEnd = position + length;
       if ((entry & MESSAGE) !== 0) {
         if (depth >= this.#depthMax) throw new ScanFailure(`nested deeper than ${this.#depthMax} messages`, fieldStart);
+        if (--this.#messagesLeft < 0) throw new ScanFailure("more messages than one request may hold", fieldStart);
         seen |= this.#enter(entry, seen, fieldStart, position, valueEnd);
         this.#message(entry >>> MESSAGE_SHIFT, position, valueEnd, depth + 1);
       } else if ((entry & WIRE_TYPE_BITS) !== LENGTH_DELIMITED) {
@@ -167,12 +180,10 @@ class Scanner {
         this.#dataPointCount++;
         return;
       case ROLE_RESOURCE_GROUP:
-        this.#resources.push(fieldStart, start, end, this.#scopes.length / GROUP_COLUMNS, 0, 0, 0);
-        return;
+        return this.#noteGroup(this.#resources, fieldStart, start, end, this.#scopes.length / GROUP_COLUMNS, 0);
       case ROLE_SCOPE_GROUP: {
         const parent = this.#resources.length / GROUP_COLUMNS - 1;
-        this.#scopes.push(fieldStart, start, end, this.#recordsSize / RECORD_COLUMNS, 0, 0, parent);
-        return;
+        return this.#noteGroup(this.#scopes, fieldStart, start, end, this.#recordsSize / RECORD_COLUMNS, parent);
       }
       case ROLE_RESOURCE:
         return noteHeader(this.#resources, start, end);
@@ -180,6 +191,14 @@ class Scanner {
         return noteHeader(this.#scopes, start, end);
       default:
     }
+  }
+
+  /** In the order of the columns of batch-index.ts; the header is not known yet. */
+  #noteGroup(groups: number[], fieldStart: number, start: number, end: number, child: number, parent: number): void {
+    if (groups.length >= this.#groupsMax * GROUP_COLUMNS) {
+      throw new ScanFailure(`more than ${this.#groupsMax} groups in one request`, fieldStart);
+    }
+    groups.push(fieldStart, start, end, child, 0, 0, parent);
   }
 
   #noteRecord(fieldStart: number, start: number, end: number): void {

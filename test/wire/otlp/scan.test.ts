@@ -163,6 +163,15 @@ describe("scanRequest", () => {
     expect(errorOf("logs", request(past)).path).toContain(`${RECORD}.body.arrayValue.values[0]`);
   });
 
+  it("accepts as many groups and messages as the limits say, and refuses one more", () => {
+    const groups = Uint8Array.from(Array.from({ length: 10 }, () => field(1)).flat());
+    expect(scanRequest("logs", groups, { groupsMax: 10, messagesMax: 10 }).index.resourceCount).toBe(10);
+    expect(() => scanRequest("logs", groups, { groupsMax: 9 })).toThrow(
+      "otlp logs: resource_logs[9]: more than 9 groups in one request (offset 18)",
+    );
+    expect(() => scanRequest("logs", groups, { messagesMax: 9 })).toThrow("more messages than one request may hold");
+  });
+
   it("refuses deep nesting without exhausting the stack", () => {
     let bytes = Buffer.alloc(0);
     // From the inside out: arrays in arrays, then the body of a record of a scope group of a resource group.
@@ -267,9 +276,8 @@ function open(signal: Signal, bytes: Uint8Array): Batch | DecodeError {
 function check(signal: Signal, bytes: Uint8Array): "refused" | "read" {
   const opened = open(signal, bytes);
   if (opened instanceof DecodeError) {
-    expect(opened.message).toMatch(/^otlp \w+: .*offset \d+/);
-    expect(opened.path).not.toBe("");
-    expect(opened.offset).toBeLessThanOrEqual(bytes.length);
+    const namesPlace = /^otlp \w+: .*offset \d+/.test(opened.message) && opened.path !== "";
+    if (!namesPlace || (opened.offset ?? Infinity) > bytes.length) throw opened;
     return "refused";
   }
   const naive: NaiveMessage = decodeNaive(REQUESTS[signal], bytes);

@@ -6,6 +6,7 @@ import {
   firstRecord,
   firstScope,
   GROUP_COLUMNS,
+  GROUP_HEADER_FIELD,
   RECORD_COLUMNS,
   type BatchIndex,
 } from "../batch-index.ts";
@@ -43,7 +44,7 @@ export class RegroupPlan {
   readonly #targets: Target[] = [];
   readonly #targetByKey = new Map<string, number>();
   #liveTargetCount = 0;
-  /** Upper bound of what the targets' headers add. */
+  /** What the targets' headers add, as they stand at each move; what is written to a resource after it is not counted. */
   #addedBytes = 0;
   readonly #addedBytesMax: number;
   #lastEdit: DescribedEdit | undefined;
@@ -128,7 +129,9 @@ export class RegroupPlan {
     let cost = GROUP_OVERHEAD_BYTES + scopeHeaderSize(index, scope);
     if (target.scopes.size > 0) return cost;
     cost += resourceHeaderSize(index, target.resource);
-    for (const pair of target.patch.values()) if (pair !== undefined) cost += pair.end - pair.start + 8;
+    for (const pair of target.patch.values()) cost += pairSize(pair);
+    const edited = this.#state.resourceEdits.get(target.resource)?.messages?.get(GROUP_HEADER_FIELD)?.attributes;
+    for (const { pair } of edited?.all ?? []) cost += pairSize(pair);
     return cost;
   }
 
@@ -180,6 +183,10 @@ function textOf(pair: Slice | undefined): string {
   let text = "=";
   for (let at = pair.start; at < pair.end; at++) text += String.fromCharCode(pair.bytes[at]!);
   return `${text.length}${text}`;
+}
+
+function pairSize(pair: Slice | undefined): number {
+  return pair === undefined ? 0 : pair.end - pair.start + 8;
 }
 
 /** What a resource group holds besides its scope groups. */
