@@ -17,7 +17,14 @@ const JOB_KEYS = spellingsOf("job_id");
 const DURATION_KEYS = spellingsOf("duration_ms");
 
 // One walk over the bytes for all keys; the slices below say which results belong together.
-const IDENTITY_KEYS = [...MACHINE_KEYS, ...WORKER_KEYS, ...TYPE_KEYS, "service.name", "service.instance.id"];
+const RESOURCE_KEYS = [
+  ...MACHINE_KEYS,
+  ...WORKER_KEYS,
+  ...TYPE_KEYS,
+  ...JOB_KEYS,
+  "service.name",
+  "service.instance.id",
+];
 const RECORD_KEYS = [...MACHINE_KEYS, ...WORKER_KEYS, ...TYPE_KEYS, ...JOB_KEYS, ...DURATION_KEYS];
 
 function takeGroups(values: readonly (AttributeValue | undefined)[], sizes: readonly number[]): string[] {
@@ -29,13 +36,19 @@ function takeGroups(values: readonly (AttributeValue | undefined)[], sizes: read
   });
 }
 
-const IDENTITY_SIZES = [MACHINE_KEYS.length, WORKER_KEYS.length, TYPE_KEYS.length, 1, 1];
+const RESOURCE_SIZES = [MACHINE_KEYS.length, WORKER_KEYS.length, TYPE_KEYS.length, JOB_KEYS.length, 1, 1];
 const RECORD_SIZES = [MACHINE_KEYS.length, WORKER_KEYS.length, TYPE_KEYS.length, JOB_KEYS.length, DURATION_KEYS.length];
 
-export function resourceOrigin(attributes: Attributes): Origin {
-  const found = takeGroups(attributes.getMany(IDENTITY_KEYS), IDENTITY_SIZES);
-  const [machineId = "", workerId = "", serviceType = "", serviceName = "", instanceId = ""] = found;
-  return { machineId, workerId, serviceType, serviceName, instanceId };
+export interface ResourceIdentity {
+  readonly origin: Origin;
+  /** Of a process that lives for one job; "" for all others. */
+  readonly jobId: string;
+}
+
+export function resourceIdentity(attributes: Attributes): ResourceIdentity {
+  const found = takeGroups(attributes.getMany(RESOURCE_KEYS), RESOURCE_SIZES);
+  const [machineId = "", workerId = "", serviceType = "", jobId = "", serviceName = "", instanceId = ""] = found;
+  return { origin: { machineId, workerId, serviceType, serviceName, instanceId }, jobId: jobId.trim() };
 }
 
 export interface RecordKeys {
@@ -48,13 +61,13 @@ export interface RecordKeys {
  * What a log record or span says itself. The resource wins where both name a machine, worker or type: a supervisor may
  * speak about another worker (design: identity and correlation).
  */
-export function recordKeys(attributes: Attributes, resource: Origin): RecordKeys {
+export function recordKeys(attributes: Attributes, resource: ResourceIdentity): RecordKeys {
   const found = takeGroups(attributes.getMany(RECORD_KEYS), RECORD_SIZES);
   const [machineId = "", workerId = "", serviceType = "", jobId = "", duration = ""] = found;
   const durationMs = duration.trim() === "" ? Number.NaN : Number(duration);
   return {
-    origin: completeOrigin(resource, { machineId, workerId, serviceType }),
-    jobId: jobId.trim(),
+    origin: completeOrigin(resource.origin, { machineId, workerId, serviceType }),
+    jobId: jobId.trim() || resource.jobId,
     durationMs: Number.isFinite(durationMs) ? durationMs : undefined,
   };
 }

@@ -1,18 +1,10 @@
 import type { Signal } from "../core/signal.ts";
-import type {
-  BatchView,
-  DataPointView,
-  LogRecordView,
-  MetricView,
-  RecordViews,
-  ResourceView,
-  SpanView,
-} from "../wire/otlp/types.ts";
+import type { BatchView, DataPointView, LogRecordView, MetricView, RecordViews, SpanView } from "../wire/otlp/types.ts";
 import { attributeTokens } from "./attribute-tokens.ts";
 import { bodyText } from "./body-text.ts";
 import { effectiveSeverity, ERROR_SEVERITY_MIN } from "./levels.ts";
-import { recordKeys, resourceOrigin } from "./origin.ts";
-import type { Origin } from "./origin.ts";
+import { recordKeys, resourceIdentity } from "./origin.ts";
+import type { Origin, ResourceIdentity } from "./origin.ts";
 import { splitRequest } from "./request-pieces.ts";
 
 /** What a segment stores of one resource or scope: found again by the hash of its bytes. */
@@ -91,13 +83,16 @@ export function* extractRows<S extends Signal>(
   const readRow = ROW_READERS[signal];
   for (const piece of pieces) {
     const group = nextOf(groups);
-    const shared = readResource(group.resource, piece.resource, piece.schemaUrl);
+    const tokens = attributeTokens(group.resource.attributes);
+    const resource: ResourceRow = { bytes: piece.resource, schemaUrl: piece.schemaUrl, tokens };
+    const identity = resourceIdentity(group.resource.attributes);
     const scopes = group.scopes()[Symbol.iterator]();
     for (const scopePiece of piece.scopes) {
       const records = nextOf(scopes).records()[Symbol.iterator]();
       const scope = { bytes: scopePiece.scope, schemaUrl: scopePiece.schemaUrl };
       for (const bytes of scopePiece.records) {
-        yield readRow(nextOf(records), { ...shared, scope, bytes }, arrivalMs * 1000);
+        const base: BaseRow = { resource, scope, origin: identity.origin, bytes };
+        yield readRow(nextOf(records), base, identity, arrivalMs * 1000);
       }
     }
   }
@@ -109,16 +104,12 @@ function nextOf<T>(iterator: Iterator<T>): T {
   return next.value;
 }
 
-function readResource(
-  resource: ResourceView,
-  bytes: Uint8Array,
-  schemaUrl: string,
-): Pick<BaseRow, "resource" | "origin"> {
-  const tokens = attributeTokens(resource.attributes);
-  return { resource: { bytes, schemaUrl, tokens }, origin: resourceOrigin(resource.attributes) };
-}
-
-type RowReader<S extends Signal> = (record: RecordViews[S], shared: BaseRow, arrival: number) => Rows[S];
+type RowReader<S extends Signal> = (
+  record: RecordViews[S],
+  base: BaseRow,
+  identity: ResourceIdentity,
+  arrival: number,
+) => Rows[S];
 
 const ROW_READERS: { readonly [S in Signal]: RowReader<S> } = {
   logs: readLog,
@@ -126,10 +117,10 @@ const ROW_READERS: { readonly [S in Signal]: RowReader<S> } = {
   metrics: readMetric,
 };
 
-function readLog(record: LogRecordView, shared: BaseRow, arrival: number): LogRow {
-  const own = recordKeys(record.attributes, shared.origin);
+function readLog(record: LogRecordView, base: BaseRow, identity: ResourceIdentity, arrival: number): LogRow {
+  const own = recordKeys(record.attributes, identity);
   return {
-    ...shared,
+    ...base,
     ...own,
     time: firstTime([record.timeUnixNano, record.observedTimeUnixNano], arrival),
     severity: effectiveSeverity(record.severityNumber, record.severityText),
@@ -146,12 +137,12 @@ function readLog(record: LogRecordView, shared: BaseRow, arrival: number): LogRo
 /** StatusCode.ERROR. */
 const STATUS_ERROR = 2;
 
-function readSpan(span: SpanView, shared: BaseRow, arrival: number): SpanRow {
-  const own = recordKeys(span.attributes, shared.origin);
+function readSpan(span: SpanView, base: BaseRow, identity: ResourceIdentity, arrival: number): SpanRow {
+  const own = recordKeys(span.attributes, identity);
   const time = firstTime([span.startTimeUnixNano, span.endTimeUnixNano], arrival);
   const endTime = Math.max(time, firstTime([span.endTimeUnixNano], time));
   return {
-    ...shared,
+    ...base,
     ...own,
     time,
     endTime,
@@ -177,9 +168,9 @@ function spanText(span: SpanView): string {
   return parts.filter((part) => part !== "").join("\n");
 }
 
-function readMetric(metric: MetricView, shared: BaseRow, arrival: number): MetricRow {
+function readMetric(metric: MetricView, base: BaseRow, _identity: ResourceIdentity, arrival: number): MetricRow {
   const points = Array.from(metric.dataPoints(), (point) => readPoint(point, arrival));
-  return { ...shared, name: metric.name, type: metric.type, unit: metric.unit, points };
+  return { ...base, name: metric.name, type: metric.type, unit: metric.unit, points };
 }
 
 /** A point's one number: its value, or the sum of what it aggregates; a double is what a chart draws. */

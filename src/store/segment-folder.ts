@@ -6,7 +6,7 @@
  *   segment-00000003.sqlite.damaged    set aside, see StoreWriter; counts in the size, goes first
  *   lock.sqlite, owner.json            who writes here (folder-lock.ts)
  */
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 const SEGMENT_NAME = /^segment-(\d{8,})\.sqlite(\.damaged)?$/;
@@ -52,6 +52,26 @@ function readNames(directory: string): string[] {
 /** Bytes on disk of a segment with what stands beside it; 0 where it is gone. */
 export function segmentSize(path: string): number {
   return SIDE_FILES.reduce((sum, suffix) => sum + (statSync(path + suffix, { throwIfNoEntry: false })?.size ?? 0), 0);
+}
+
+/** Bytes of the segment's own file. */
+export function segmentFileSize(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/**
+ * Makes the empty file of a new segment, for its owner alone even in a folder that others may read; SQLite gives its
+ * side files the same mode. Side files that stand there already are leftovers whose segment a person has removed:
+ * SQLite would take their contents for this segment's.
+ */
+export function createSegmentFile(path: string): void {
+  for (const suffix of SIDE_FILES) rmSync(path + suffix, { force: true });
+  closeSync(openSync(path, "wx", 0o600));
+}
+
+/** Its writer has closed it: it left no write-ahead log, or an empty one that a reader made. */
+export function isClosedSegment(path: string): boolean {
+  return segmentFileSize(`${path}-wal`) === 0;
 }
 
 /** Milliseconds since the epoch of the last write to the file; 0 where it is gone. */

@@ -111,7 +111,7 @@ export class StoreWriter {
   /** Forgets what is too old or too much, oldest first. Also called on a timer, because age passes without arrivals. */
   prune(nowMs: number): void {
     const oldestMs = nowMs - this.#limits.ageMsMax;
-    const lastMs = this.#active.lastArrivalMs();
+    const lastMs = this.#active.lastArrivalMs;
     if (lastMs > 0 && lastMs < oldestMs) this.#rotate();
     let total = this.#closed.reduce((sum, segment) => sum + segment.bytes, segmentSize(this.#active.path));
     for (;;) {
@@ -139,7 +139,7 @@ export class StoreWriter {
   }
 
   #isFull(nowMs: number): boolean {
-    const firstMs = this.#active.firstArrivalMs();
+    const firstMs = this.#active.firstArrivalMs;
     if (firstMs === 0) return false;
     if (nowMs - firstMs > this.#limits.ageMsMax / SEGMENTS_PER_AGE) return true;
     return segmentSize(this.#active.path) > this.#segmentBytesMax;
@@ -152,7 +152,7 @@ export class StoreWriter {
 
   #closeActive(): void {
     const { path, sequence } = this.#active;
-    const lastArrivalMs = this.#active.lastArrivalMs();
+    const lastArrivalMs = this.#active.lastArrivalMs;
     this.#active.close();
     this.#closed.push({ sequence, path, bytes: segmentSize(path), lastArrivalMs });
   }

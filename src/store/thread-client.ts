@@ -1,6 +1,6 @@
-import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Transferable } from "node:worker_threads";
+import { moduleUrl } from "../core/package-files.ts";
 import { StoreError } from "./store-error.ts";
 import type { Envelope, Outcome } from "./thread-messages.ts";
 
@@ -19,9 +19,9 @@ export class ThreadClient<Request, Reply> {
   #lastId = 0;
   #endedBy: StoreError | undefined;
 
-  /** `entry` is a file beside this one, without extension: .ts from the sources, .js from the built package. */
+  /** `entry` is a module beside this one, without extension. */
   constructor(entry: string, workerData: unknown, onEnd: (error: StoreError) => void) {
-    this.#worker = new Worker(new URL(`./${entry}${extname(import.meta.url)}`, import.meta.url), { workerData });
+    this.#worker = new Worker(moduleUrl(`src/store/${entry}`), { workerData });
     this.#worker.on("message", (outcome: Outcome<Reply>) => this.#settle(outcome));
     const end = (error: StoreError): void => {
       if (this.#endedBy !== undefined) return;

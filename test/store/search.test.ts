@@ -103,6 +103,14 @@ describe("a search", () => {
     expect(messages(reader, "worker_id:worker-001")).toEqual(["of another"]);
   });
 
+  test("a job id on the resource is the job of its records that name none", () => {
+    const reader = storeOf([
+      { body: "inherits", resource: { "job.id": "job-1" } },
+      { body: "names another", resource: { "job.id": "job-1" }, attributes: { job_id: "job-2" } },
+    ]);
+    expect(messages(reader, "job_id:job-1")).toEqual(["inherits"]);
+  });
+
   test("takes from and to as ISO, milliseconds or before now, both ends included", () => {
     const reader = storeOf(
       [0, 1, 2, 3].map((minute) => ({ body: `minute ${minute}`, atMs: NOON_MS - minute * 60_000 })),

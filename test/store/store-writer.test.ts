@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -212,6 +213,25 @@ describe("the folder", () => {
     const directory = join(testFolder(), "deep", "store");
     openWriter(testLimits({ directory }));
     expect(statSync(directory).mode & 0o777).toBe(0o700);
+  });
+
+  test("keeps its segments to their owner even where others may read the folder", () => {
+    const limits = testLimits();
+    chmodSync(limits.directory, 0o755);
+    openWriter(limits).append("logs", lines(1, "private"), NOON_MS);
+    const names = readdirSync(limits.directory).filter((name) => name.startsWith("segment-"));
+    expect(names).toHaveLength(3);
+    for (const name of names) expect(statSync(join(limits.directory, name)).mode & 0o777).toBe(0o600);
+  });
+
+  test("in which a person removed a segment but not its log starts anew without its contents", () => {
+    const limits = testLimits();
+    const killed = openWriter(limits);
+    killed.append("logs", lines(3, "removed"), NOON_MS);
+    const after = testFolder();
+    copyFileSync(`${segmentPath(limits.directory, 1)}-wal`, `${segmentPath(after, 1)}-wal`);
+    openWriter({ ...limits, directory: after });
+    expect(messages(openReader(after), "")).toEqual([]);
   });
 
   test("refuses a second gateway, saying who has it and what to do", () => {
