@@ -3,7 +3,9 @@
  * bench/README.md says what is measured, how, and what is weak about it.
  */
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -58,11 +60,18 @@ function gatewayCommand(): ServerCommand {
   const node = [process.execPath];
   if (values.profile !== undefined) node.push("--cpu-prof", `--cpu-prof-dir=${values.profile}`);
   if (values.sources) node.push("--conditions=signalbox-source", `${root}src/main.ts`);
-  else {
-    if (!values["no-build"]) execFileSync(process.execPath, [`${root}tools/build.ts`], { stdio: "inherit" });
-    node.push(`${root}bin/signalbox.mjs`);
-  }
+  else node.push(`${builtPackage()}/bin/signalbox.mjs`);
   return { name: "gateway", command: [...node, "run", "--config", `${here}gateway.yaml`] };
+}
+
+/** A copy of what npm publishes, so that a build beside the benchmark does not change what is measured half-way. */
+function builtPackage(): string {
+  if (!values["no-build"]) execFileSync(process.execPath, [`${root}tools/build.ts`], { stdio: "inherit" });
+  const copy = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
+  process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
+  for (const part of ["bin", "dist", "package.json"]) cpSync(`${root}${part}`, join(copy, part), { recursive: true });
+  symlinkSync(`${root}node_modules`, join(copy, "node_modules"));
+  return copy;
 }
 
 function collectorCommand(): ServerCommand {
