@@ -6,7 +6,7 @@ import type { ProcessorFactory } from "../core/component.ts";
 import { isDefinedProcessor, type DefinedProcessor } from "../sdk/define.ts";
 import { explainImportFailure } from "./processor-import-failure.ts";
 import { generationUrl, nextGeneration } from "./processor-modules.ts";
-import type { ProcessorOrigin } from "./processor-fault.ts";
+import { runAs, type ProcessorOrigin } from "./processor-fault.ts";
 import { createUserProcessorFactory } from "./user-processor.ts";
 
 /** Something in a user's folder or file that a person has to mend. */
@@ -115,7 +115,8 @@ class Loader implements LoadedProcessors {
   /** The module's exports, or undefined where it does not come back. */
   async #importInTime(origin: ProcessorOrigin): Promise<unknown> {
     const done = new AbortController();
-    const module: Promise<unknown> = import(generationUrl(pathToFileURL(origin.file), this.#generation));
+    const url = generationUrl(pathToFileURL(origin.file), this.#generation);
+    const module = runAs(origin, (): Promise<unknown> => import(url));
     try {
       return await Promise.race([module, sleep(this.#clock, IMPORT_MS_MAX, done.signal)]);
     } finally {

@@ -8,7 +8,7 @@ import type { Counter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
 import type { DefinedProcessor } from "../sdk/define.ts";
 import { openProcessor, type RunningProcessor } from "../sdk/runner.ts";
-import { describeThrown, faultLocation, type ProcessorOrigin } from "./processor-fault.ts";
+import { describeThrown, faultLocation, runAs, type ProcessorOrigin } from "./processor-fault.ts";
 import { StateLog } from "./state-log.ts";
 
 /** A processor that keeps the loop this long delays every other request by as much; the doors' deadlines are seconds. */
@@ -65,7 +65,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
     this.#blocking = new StateLog(clock);
     const count = createEventCounter(settings, signal);
     try {
-      this.#running = openProcessor(definition, { id, signal, config, logger, clock, count });
+      this.#running = runAs(origin, () => openProcessor(definition, { id, signal, config, logger, clock, count }));
     } catch (thrown) {
       throw new Error(this.#blame("create() threw", thrown), { cause: thrown });
     }
@@ -74,7 +74,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   async start(): Promise<void> {
     this.#state = "started";
     try {
-      await this.#running.start();
+      await runAs(this.#origin, () => this.#running.start());
     } catch (thrown) {
       throw new Error(this.#blame("start() threw", thrown), { cause: thrown });
     }
@@ -85,7 +85,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
     this.#state = "shut down";
     if (!wasStarted) return;
     try {
-      await Promise.race([this.#running.shutdown(signal), aborted(signal)]);
+      await Promise.race([runAs(this.#origin, () => this.#running.shutdown(signal)), aborted(signal)]);
     } catch (thrown) {
       this.#place.settings.logger.error(this.#blame("shutdown() threw", thrown));
     }
@@ -117,7 +117,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
     const { clock } = this.#place.settings;
     const startMs = clock.monotonicMs();
     try {
-      return this.#running.call(batch);
+      return runAs(this.#origin, () => this.#running.call(batch));
     } finally {
       this.#reportBlocking(clock.monotonicMs() - startMs, batch);
     }

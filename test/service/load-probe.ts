@@ -32,7 +32,11 @@ process.stdout.write(
 );
 
 async function callLogs(processor: (typeof loaded.factories)[number]): Promise<unknown> {
-  const stray = new Promise((resolve) => process.once("unhandledRejection", resolve));
+  // Asked within the handler, where Node still knows whose code started what failed.
+  const stray = new Promise((resolve) => {
+    process.once("unhandledRejection", (reason) => resolve(findProcessorAtFault(reason, loaded.origins)));
+    process.once("uncaughtException", (error) => resolve(findProcessorAtFault(error, loaded.origins)));
+  });
   const settings = { id: { type: processor.type }, logger: silent, meter, clock };
   const component = processor.create("logs", settings as never, processor.config.parse({}), {} as never);
   const batch = { itemCount: 0, view: [], context: {}, release: nothing };
@@ -42,5 +46,5 @@ async function callLogs(processor: (typeof loaded.factories)[number]): Promise<u
     const error = thrown as ConsumeError;
     return { isConsumeError: error instanceof ConsumeError, kind: error.kind, message: error.message };
   }
-  return findProcessorAtFault(await Promise.race([stray, Promise.resolve().then(() => stray)]), loaded.origins);
+  return stray;
 }

@@ -242,4 +242,18 @@ describe("a processor that runs", () => {
         "processors.mine: an error reached nobody: Error: too late (processors/mine/later.ts:3)\n  await every promise, and catch inside callbacks",
     });
   });
+
+  it.each([
+    ["a fetch that nobody awaits", 'void fetch("http://127.0.0.1:1/");', "TypeError: fetch failed"],
+    ["a rejection that is no Error", 'void Promise.reject("gone");', "string gone"],
+    ["a timer's callback that throws", "setTimeout(() => { throw new RangeError(`late`); }, 1);", "RangeError: late"],
+  ])("is found behind %s", (_name, code, what) => {
+    const text = `${GOOD}export const a = defineProcessor({ type: "mine", logs() { ${code} } });`;
+    expect(load({ "processors/mine.ts": text }, { probe: "mine" }).answer).toEqual({
+      type: "mine",
+      message: expect.stringMatching(
+        `^processors\\.mine: an error reached nobody: ${what} \\(processors/mine\\.ts(:2)?\\)\n  await every promise`,
+      ),
+    });
+  });
 });
