@@ -2,7 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { Clock } from "../core/clock.ts";
 import type { DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
-import { decodeContent, guessDecodedSize, parseContentEncoding } from "./content-coding.ts";
+import { parseContentEncoding } from "./content-coding.ts";
+import { decodeLeased } from "./leased-decode.ts";
+import type { LeasedBody } from "./leased-decode.ts";
 
 /** The sender took longer than the door gives it for its body. Not a ConsumeError: HTTP has a status of its own for it. */
 export class BodyTimeoutError extends Error {
@@ -21,12 +23,6 @@ export interface BodySettings {
   readonly onReady: () => void;
 }
 
-/** A body, and the lease that covers its size; whoever gets it releases the lease. */
-export interface LeasedBody {
-  readonly body: Buffer;
-  readonly lease: DoorLease;
-}
-
 /** Room for a body that does not declare its size, until it is known better. */
 const FIRST_LEASE_BYTES = 64 * 1024;
 
@@ -42,7 +38,7 @@ export async function readBody(request: IncomingMessage, settings: BodySettings)
     settings.onReady();
     const body = await readWireBody(request, lease, settings);
     if (coding === undefined) return { body, lease };
-    const decoded = await decodeBody(coding, body, settings);
+    const decoded = await decodeLeased(coding, body, settings);
     lease.release();
     return decoded;
   } catch (error) {
@@ -90,42 +86,6 @@ function readWireBody(request: IncomingMessage, lease: DoorLease, settings: Body
       fail(new ConsumeError("retryable", `the body broke off after ${size} bytes`, { cause })),
     );
   });
-}
-
-/**
- * Room is leased before anything is inflated, so that a hundred small bodies that inflate to the limit wait for it like
- * a hundred large ones. The bet is that the guess is right, as it is for gzip; lost, the limit is leased and the work done
- * again.
- */
-async function decodeBody(coding: string, wire: Buffer, settings: BodySettings): Promise<LeasedBody> {
-  const { sizeMax } = settings;
-  const guess = Math.min(guessDecodedSize(coding, wire), sizeMax);
-  const decoded = await decodeWithin(coding, wire, guess, settings);
-  if (decoded !== undefined) return decoded;
-  const second = guess === sizeMax ? undefined : await decodeWithin(coding, wire, sizeMax, settings);
-  if (second === undefined) throw tooLarge(`decompresses (${coding}) to more than`, sizeMax);
-  return second;
-}
-
-async function decodeWithin(
-  coding: string,
-  wire: Buffer,
-  sizeMax: number,
-  { acquire }: BodySettings,
-): Promise<LeasedBody | undefined> {
-  const lease = await acquire(sizeMax);
-  try {
-    const body = await decodeContent(coding, wire, sizeMax);
-    if (body === undefined) {
-      lease.release();
-      return undefined;
-    }
-    lease.resize(body.length);
-    return { body, lease };
-  } catch (error) {
-    lease.release();
-    throw error;
-  }
 }
 
 function tooLarge(what: string, sizeMax: number): ConsumeError {
