@@ -93,8 +93,11 @@ export class SegmentWriter {
 
   /** Moves the write-ahead log into the file and closes it; nothing of a sealed segment changes any more. */
   close(): void {
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
-    this.#database.close();
+    try {
+      this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } finally {
+      this.#database.close();
+    }
   }
 
   /** Closes a segment that cannot be trusted: without touching its contents again. */

@@ -17,13 +17,10 @@ export function isDamage(error: unknown): boolean {
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
 }
 
-/** No room, or a disk that fails: passes when a person makes room or the disk returns. */
+/** No room, a folder that is gone or forbidden, a disk that fails: passes when a person mends it. */
 export function isDiskTrouble(error: unknown): boolean {
   const code = sqliteCode(error);
-  if (code === SQLITE_FULL || code === SQLITE_IOERR || code === SQLITE_CANTOPEN) return true;
-  return (
-    error instanceof Error &&
-    "code" in error &&
-    (error.code === "ENOSPC" || error.code === "EDQUOT" || error.code === "EIO")
-  );
+  if (code !== undefined) return code === SQLITE_FULL || code === SQLITE_IOERR || code === SQLITE_CANTOPEN;
+  // Node names the system call in every error of the file system.
+  return error instanceof Error && "syscall" in error;
 }

@@ -54,29 +54,25 @@ export class StoreWriter {
   readonly #lock: FolderLock;
   /** Oldest first; without the active one. */
   #closed: ClosedSegment[] = [];
-  #active: SegmentWriter;
+  /** Undefined before the first append after a start or a rotation: the file is made when there is something for it. */
+  #active: SegmentWriter | undefined;
   #sequenceLast = 0;
   #notes: WriterNotes = { warnings: [], removed: [] };
 
   private constructor(limits: StoreLimits, lock: FolderLock) {
     this.#limits = limits;
-    this.#segmentBytesMax = Math.min(
-      SEGMENT_BYTES_MAX,
-      Math.max(SEGMENT_BYTES_MIN, limits.bytesMax / SEGMENTS_PER_SIZE),
-    );
+    const share = Math.max(SEGMENT_BYTES_MIN, limits.bytesMax / SEGMENTS_PER_SIZE);
+    this.#segmentBytesMax = Math.min(SEGMENT_BYTES_MAX, share);
     this.#lock = lock;
-    this.#active = this.#adoptFolder();
+    this.#adoptFolder();
   }
 
   /** Throws StoreError: locked, disk. */
   static open(limits: StoreLimits, nowMs: number): StoreWriter {
     try {
       createFolder(limits.directory);
-      return StoreWriter.#openLocked(
-        limits,
-        FolderLock.acquire(limits.directory, { pid: process.pid, sinceMs: nowMs }),
-        nowMs,
-      );
+      const lock = FolderLock.acquire(limits.directory, { pid: process.pid, sinceMs: nowMs });
+      return StoreWriter.#openLocked(limits, lock, nowMs);
     } catch (error) {
       throw error instanceof StoreError ? error : diskError(error, limits.directory);
     }
@@ -102,18 +98,22 @@ export class StoreWriter {
 
   /** Stores one request, whole or not at all; returns its items. Throws StoreError: bad_data, disk, internal. */
   append(signal: Signal, request: Uint8Array, arrivalMs: number): number {
-    if (this.#isFull(arrivalMs)) this.#rotate();
-    const count = this.#appendTwice(signal, request, arrivalMs);
-    this.prune(arrivalMs);
-    return count;
+    try {
+      if (this.#isFull(arrivalMs)) this.#closeActive();
+      const count = this.#appendTwice(signal, request, arrivalMs);
+      this.prune(arrivalMs);
+      return count;
+    } catch (error) {
+      throw appendError(error, this.#limits.directory);
+    }
   }
 
   /** Forgets what is too old or too much, oldest first. Also called on a timer, because age passes without arrivals. */
   prune(nowMs: number): void {
     const oldestMs = nowMs - this.#limits.ageMsMax;
-    const lastMs = this.#active.lastArrivalMs;
-    if (lastMs > 0 && lastMs < oldestMs) this.#rotate();
-    let total = this.#closed.reduce((sum, segment) => sum + segment.bytes, segmentSize(this.#active.path));
+    if (this.#active !== undefined && this.#active.lastArrivalMs < oldestMs) this.#closeActive();
+    const activeSize = this.#active === undefined ? 0 : segmentSize(this.#active.path);
+    let total = this.#closed.reduce((sum, segment) => sum + segment.bytes, activeSize);
     for (;;) {
       const oldest = this.#closed[0];
       if (oldest === undefined || (total <= this.#limits.bytesMax && oldest.lastArrivalMs >= oldestMs)) return;
@@ -126,40 +126,39 @@ export class StoreWriter {
 
   /** A reader found this segment damaged. */
   setAside(sequence: number): void {
-    if (sequence === this.#active.sequence) return this.#replaceActive("a reader found it damaged");
+    if (sequence === this.#active?.sequence) {
+      this.#abandonActive(FOUND_DAMAGED);
+      return;
+    }
     const found = this.#closed.find((segment) => segment.sequence === sequence && !segment.path.endsWith(".damaged"));
     if (found === undefined) return;
-    const path = this.#moveAside(found.path, sequence, "a reader found it damaged");
+    const path = this.#moveAside(found.path, sequence, FOUND_DAMAGED);
     this.#closed = this.#closed.map((segment) => (segment === found ? { ...found, path } : segment));
   }
 
   close(): void {
-    this.#active.close();
+    this.#closeActive();
     this.#lock.release();
   }
 
   #isFull(nowMs: number): boolean {
-    const firstMs = this.#active.firstArrivalMs;
-    if (firstMs === 0) return false;
-    if (nowMs - firstMs > this.#limits.ageMsMax / SEGMENTS_PER_AGE) return true;
+    if (this.#active === undefined) return false;
+    if (nowMs - this.#active.firstArrivalMs > this.#limits.ageMsMax / SEGMENTS_PER_AGE) return true;
     return segmentSize(this.#active.path) > this.#segmentBytesMax;
   }
 
-  #rotate(): void {
-    this.#closeActive();
-    this.#active = this.#createSegment();
-  }
-
   #closeActive(): void {
-    const { path, sequence } = this.#active;
-    const lastArrivalMs = this.#active.lastArrivalMs;
-    this.#active.close();
+    const active = this.#active;
+    if (active === undefined) return;
+    this.#active = undefined;
+    try {
+      active.close();
+    } catch (error) {
+      // What is committed stays in the write-ahead log beside the file, and is read from there.
+      this.#notes.warnings.push(`store segment ${active.sequence} could not be completed: ${describe(error)}`);
+    }
+    const { path, sequence, lastArrivalMs } = active;
     this.#closed.push({ sequence, path, bytes: segmentSize(path), lastArrivalMs });
-  }
-
-  #createSegment(): SegmentWriter {
-    this.#sequenceLast++;
-    return SegmentWriter.create(segmentPath(this.#limits.directory, this.#sequenceLast), this.#sequenceLast);
   }
 
   /** A damaged segment costs one more attempt, in a new segment, so that the batch at hand is not lost with it. */
@@ -167,33 +166,39 @@ export class StoreWriter {
     try {
       return this.#appendOnce(signal, request, arrivalMs);
     } catch (error) {
-      if (!isDamage(error)) throw appendError(error, this.#limits.directory);
-      this.#replaceActive(describe(error));
-    }
-    try {
+      if (!isDamage(error)) throw error;
+      this.#abandonActive(describe(error));
       return this.#appendOnce(signal, request, arrivalMs);
-    } catch (error) {
-      throw appendError(error, this.#limits.directory);
     }
   }
 
   #appendOnce(signal: Signal, request: Uint8Array, arrivalMs: number): number {
     const arrivalUnixNano = BigInt(Math.round(arrivalMs)) * 1_000_000n;
+    // First of all: bytes that are no request must not make a file.
     const batch = createBatch(signal, request, { client: ClientMetadata.internal, arrivalUnixNano });
     try {
+      this.#active ??= this.#createSegment();
       return this.#active.append(signal, extractRows(signal, request, batch.view, arrivalMs), arrivalMs);
     } finally {
       batch.release();
     }
   }
 
-  #replaceActive(why: string): void {
-    const { path, sequence } = this.#active;
-    const lastArrivalMs = segmentModifiedMs(path);
-    this.#active.abandon();
-    const aside = this.#moveAside(path, sequence, why);
-    this.#closed.push({ sequence, path: aside, bytes: segmentSize(aside), lastArrivalMs });
-    this.#active = this.#createSegment();
+  #createSegment(): SegmentWriter {
+    const sequence = this.#sequenceLast + 1;
+    const created = SegmentWriter.create(segmentPath(this.#limits.directory, sequence), sequence);
+    this.#sequenceLast = sequence;
+    return created;
+  }
+
+  #abandonActive(why: string): void {
+    const active = this.#active;
+    if (active === undefined) return;
+    this.#active = undefined;
+    active.abandon();
+    const lastArrivalMs = segmentModifiedMs(active.path);
+    const path = this.#moveAside(active.path, active.sequence, why);
+    this.#closed.push({ sequence: active.sequence, path, bytes: segmentSize(path), lastArrivalMs });
   }
 
   #moveAside(path: string, sequence: number, why: string): string {
@@ -206,8 +211,8 @@ export class StoreWriter {
     return aside;
   }
 
-  /** Lists what earlier runs left and goes on with the last segment, where it is whole. */
-  #adoptFolder(): SegmentWriter {
+  /** Lists what earlier runs left, and goes on with the last segment where it is whole. */
+  #adoptFolder(): void {
     const files = listSegments(this.#limits.directory);
     this.#closed = files.map(({ sequence, path }) => ({
       sequence,
@@ -217,25 +222,26 @@ export class StoreWriter {
     }));
     const last = files.at(-1);
     this.#sequenceLast = last?.sequence ?? 0;
-    return (last?.isDamaged === false ? this.#reopen(last.path, last.sequence) : undefined) ?? this.#createSegment();
+    if (last?.isDamaged === false) this.#adoptLast(last.path, last.sequence);
   }
 
-  #reopen(path: string, sequence: number): SegmentWriter | undefined {
-    const reopened = this.#tryReopen(path, sequence);
+  #adoptLast(path: string, sequence: number): void {
+    const reopened = tryReopen(path, sequence);
     const known = this.#closed.pop();
-    if (typeof reopened !== "string") return reopened;
-    const aside = this.#moveAside(path, sequence, reopened);
-    if (known !== undefined) this.#closed.push({ ...known, path: aside });
-    return undefined;
+    if (typeof reopened !== "string") this.#active = reopened;
+    else if (known !== undefined) this.#closed.push({ ...known, path: this.#moveAside(path, sequence, reopened) });
   }
+}
 
-  #tryReopen(path: string, sequence: number): SegmentWriter | string {
-    try {
-      return SegmentWriter.reopen(path, sequence) ?? "it is not whole, or of another version of the store";
-    } catch (error) {
-      if (isDiskTrouble(error)) throw error;
-      return describe(error);
-    }
+const FOUND_DAMAGED = "a reader found it damaged";
+
+/** The open segment, or why it cannot be gone on with. */
+function tryReopen(path: string, sequence: number): SegmentWriter | string {
+  try {
+    return SegmentWriter.reopen(path, sequence) ?? "it is not whole, or of another version of the store";
+  } catch (error) {
+    if (isDiskTrouble(error)) throw error;
+    return describe(error);
   }
 }
 

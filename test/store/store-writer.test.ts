@@ -6,6 +6,7 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  renameSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -257,6 +258,25 @@ describe("the folder", () => {
     const error = storeError(() => StoreWriter.open(testLimits({ directory: join(file, "store") }), NOON_MS));
     expect(error.kind).toBe("disk");
     expect(error.message).toContain("make room on its disk");
+  });
+});
+
+describe("a disk that fails", () => {
+  test("is an error that may pass, and the store goes on when it does", () => {
+    const limits = testLimits({ ageMsMax: 24 * HOUR_MS });
+    const writer = openWriter(limits);
+    writer.append("logs", lines(1, "before"), NOON_MS);
+    // The next segment cannot be made where its folder is not.
+    const away = `${limits.directory}-away`;
+    renameSync(limits.directory, away);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const error = storeError(() => writer.append("logs", lines(1, "after"), NOON_MS + 2 * HOUR_MS));
+      expect(error.kind).toBe("disk");
+      expect(error.message).toContain("make room on its disk");
+    }
+    renameSync(away, limits.directory);
+    writer.append("logs", lines(1, "after"), NOON_MS + 2 * HOUR_MS);
+    expect(messages(openReader(limits.directory), "")).toEqual(["before 0", "after 0"]);
   });
 });
 
