@@ -276,7 +276,7 @@ describe("a disk that fails", () => {
     }
     renameSync(away, limits.directory);
     writer.append("logs", lines(1, "after"), NOON_MS + 2 * HOUR_MS);
-    expect(messages(openReader(limits.directory), "")).toEqual(["before 0", "after 0"]);
+    expect(messages(openReader(limits.directory), "")).toEqual(["after 0", "before 0"]);
   });
 });
 
