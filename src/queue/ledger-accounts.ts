@@ -25,8 +25,11 @@ export class LedgerCounter {
   }
 }
 
-/** Makes the counters of one account, and keeps those with a label (a rule, a policy) by its value. */
-export type CounterMaker = (name: string, label?: string) => LedgerCounter;
+/** Makes the counters of one account. The same name gives the same counter: a reload goes on counting. */
+export interface CounterMaker {
+  one(name: string): LedgerCounter;
+  labelled(name: string): LabelledCounters;
+}
 
 /** Counters that differ in one label. The values are names of rules and policies, so they are few. */
 export class LabelledCounters {
@@ -82,15 +85,15 @@ export class DestinationAccount {
   constructor(destination: string, signal: Signal, make: CounterMaker) {
     this.destination = destination;
     this.signal = signal;
-    this.carriedOver = make("carried_over");
-    this.admitted = make("admitted");
-    this.replayed = make("replayed");
-    this.sent = make("sent");
-    this.rejected = make("rejected");
-    this.expired = make("expired");
-    this.deadLettered = make("dead_lettered");
-    this.dropped = new LabelledCounters((rule) => make("dropped", rule));
-    this.evicted = new LabelledCounters((policy) => make("evicted", policy));
+    this.carriedOver = make.one("carried_over");
+    this.admitted = make.one("admitted");
+    this.replayed = make.one("replayed");
+    this.sent = make.one("sent");
+    this.rejected = make.one("rejected");
+    this.expired = make.one("expired");
+    this.deadLettered = make.one("dead_lettered");
+    this.dropped = make.labelled("dropped");
+    this.evicted = make.labelled("evicted");
   }
 
   /** A destination without a queue holds nothing, and needs no levels. */
@@ -168,10 +171,10 @@ export class ReceiverAccount {
     this.receiver = identity.receiver;
     this.transport = identity.transport;
     this.signal = identity.signal;
-    this.received = make("received");
-    this.accepted = make("accepted");
-    this.refused = make("refused");
-    this.failed = make("failed");
+    this.received = make.one("received");
+    this.accepted = make.one("accepted");
+    this.refused = make.one("refused");
+    this.failed = make.one("failed");
   }
 
   /** A request came in. Not stored before its outcome is: a process that dies answers nobody. */

@@ -2,7 +2,7 @@ import type { AdmissionSettings } from "../core/admission.ts";
 import type { Counter, Meter } from "../core/meter.ts";
 import { ITEM_NAMES, ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
-import { DestinationAccount, LedgerCounter, ReceiverAccount } from "./ledger-accounts.ts";
+import { DestinationAccount, LabelledCounters, LedgerCounter, ReceiverAccount } from "./ledger-accounts.ts";
 import type { CounterMaker, DestinationLine, ReceiverLine } from "./ledger-accounts.ts";
 import { PipelineAccount } from "./pipeline-account.ts";
 import type { PipelineLine, PipelineStage } from "./pipeline-account.ts";
@@ -14,6 +14,9 @@ export interface LedgerSnapshot {
   readonly receivers: readonly ReceiverLine[];
 }
 
+/** Between the parts of a counter's id. No id of a component holds this character. */
+const SEPARATOR = "\u001f";
+
 /**
  * Where every item went. Each account has an equation (see its class); balance() checks all of them.
  * The counters that the Collector also has are its metrics at the same time, so the two cannot disagree.
@@ -21,6 +24,7 @@ export interface LedgerSnapshot {
 export class Ledger {
   readonly #meter: Meter;
   readonly #counters = new Map<string, LedgerCounter>();
+  readonly #labelled = new Map<string, LabelledCounters>();
   /** Totals from the storage for counters that this process has not asked for yet. */
   readonly #restored = new Map<string, number>();
   readonly #destinations = new Map<string, DestinationAccount>();
@@ -34,7 +38,7 @@ export class Ledger {
   destination(destination: string, signal: Signal): DestinationAccount {
     return getOrMake(this.#destinations, `${destination} ${signal}`, () => {
       const metrics = this.#exporterMetrics(destination, signal);
-      return new DestinationAccount(destination, signal, this.#maker(`destination|${destination}|${signal}`, metrics));
+      return new DestinationAccount(destination, signal, this.#maker(["destination", destination, signal], metrics));
     });
   }
 
@@ -42,7 +46,7 @@ export class Ledger {
   pipeline(pipeline: string, signal: Signal, stages: readonly PipelineStage[]): PipelineAccount {
     const former = this.#pipelines.get(pipeline);
     if (former !== undefined && isSame(former.stages, stages)) return former;
-    const account = new PipelineAccount({ pipeline, signal, stages }, this.#maker(`pipeline|${pipeline}`));
+    const account = new PipelineAccount({ pipeline, signal, stages }, this.#maker(["pipeline", pipeline]));
     this.#pipelines.set(pipeline, account);
     return account;
   }
@@ -53,10 +57,13 @@ export class Ledger {
     const { signal } = received;
     const { transport } = client;
     const receiver = opener.replace(/^receiver /, "");
-    const key = `${receiver}|${transport}|${signal}`;
+    const key = `${receiver} ${transport} ${signal}`;
     return getOrMake(this.#receivers, key, () => {
       const metrics = this.#receiverMetrics(receiver, transport, signal);
-      return new ReceiverAccount({ receiver, transport, signal }, this.#maker(`receiver|${key}`, metrics));
+      return new ReceiverAccount(
+        { receiver, transport, signal },
+        this.#maker(["receiver", receiver, transport, signal], metrics),
+      );
     });
   }
 
@@ -78,9 +85,11 @@ export class Ledger {
     for (const { counter, items } of deltas) if (counter instanceof LedgerCounter) counter.add(items);
   }
 
-  /** A total that earlier processes left in the storage. */
+  /** A total that earlier processes left in the storage. Asked for before, later, or never in this process. */
   restore(counterId: string, items: number): void {
-    const counter = this.#counters.get(counterId);
+    const end = counterId.lastIndexOf(SEPARATOR);
+    const labelled = this.#labelled.get(counterId.slice(0, end));
+    const counter = labelled?.for(counterId.slice(end + 1)) ?? this.#counters.get(counterId);
     if (counter === undefined) this.#restored.set(counterId, items);
     else counter.before = items;
   }
@@ -105,16 +114,24 @@ export class Ledger {
     if (sentences.length > 0) throw new Error(`the ledger does not balance: ${sentences.join("; ")}`);
   }
 
-  #maker(account: string, metrics: Readonly<Record<string, Counter>> = {}): CounterMaker {
-    return (name, label) => {
-      const id = label === undefined ? `${account}|${name}` : `${account}|${name}|${label}`;
-      return getOrMake(this.#counters, id, () => {
-        const counter = new LedgerCounter(id, metrics[name]);
-        counter.before = this.#restored.get(id) ?? 0;
-        this.#restored.delete(id);
-        return counter;
-      });
+  #maker(account: readonly string[], metrics: Readonly<Record<string, Counter>> = {}): CounterMaker {
+    const idOf = (name: string): string => [...account, name].join(SEPARATOR);
+    return {
+      one: (name) => this.#counter(idOf(name), metrics[name]),
+      labelled: (name) =>
+        getOrMake(this.#labelled, idOf(name), () => {
+          return new LabelledCounters((label) => this.#counter(`${idOf(name)}${SEPARATOR}${label}`, metrics[name]));
+        }),
     };
+  }
+
+  #counter(id: string, metric: Counter | undefined): LedgerCounter {
+    return getOrMake(this.#counters, id, () => {
+      const counter = new LedgerCounter(id, metric);
+      counter.before = this.#restored.get(id) ?? 0;
+      this.#restored.delete(id);
+      return counter;
+    });
   }
 
   #exporterMetrics(exporter: string, signal: Signal): Record<string, Counter> {

@@ -2,8 +2,7 @@ import type { Admission } from "../core/admission.ts";
 import type { Batch } from "../core/batch.ts";
 import type { Consumer } from "../core/consumer.ts";
 import type { Signal } from "../core/signal.ts";
-import type { CounterMaker, LedgerCounter } from "./ledger-accounts.ts";
-import { LabelledCounters } from "./ledger-accounts.ts";
+import type { CounterMaker, LabelledCounters, LedgerCounter } from "./ledger-accounts.ts";
 import type { LedgerDelta } from "./storage.ts";
 
 /**
@@ -55,14 +54,14 @@ export class PipelineAccount {
     this.pipeline = identity.pipeline;
     this.signal = identity.signal;
     this.stages = identity.stages;
-    this.heldBefore = make("held_before");
-    this.incoming = make("incoming");
-    this.created = make("created");
-    this.admitted = make("admitted");
-    this.joined = make("joined");
-    this.refused = make("refused");
-    this.held = make("held");
-    this.dropped = new LabelledCounters((rule) => make("dropped", rule));
+    this.heldBefore = make.one("held_before");
+    this.incoming = make.one("incoming");
+    this.created = make.one("created");
+    this.admitted = make.one("admitted");
+    this.joined = make.one("joined");
+    this.refused = make.one("refused");
+    this.held = make.one("held");
+    this.dropped = make.labelled("dropped");
   }
 
   /**

@@ -167,6 +167,24 @@ describe("a storage that fails", () => {
     queues.ledger.balance();
   });
 
+  it("keeps the room of what would be pushed out until it is, so that it can come back", async () => {
+    const storage = new LogStorage();
+    const queue = { sizer: "items", queue_size: 10, num_consumers: 1, overflow: "drop_oldest" };
+    const { queues, meter } = await openOver(storage, ["a"], queue);
+    await admit(queues, ["a"], payloadOf(1));
+    await admit(queues, ["a"], payloadOf(9));
+    storage.isHoldingAppends = true;
+    const pushing = watch(admit(queues, ["a"], payloadOf(1)));
+    const meanwhile = watch(admit(queues, ["a"], payloadOf(5)));
+    await settle();
+    storage.releaseAppend(new Error("EIO"));
+    await settle();
+    expect([pushing.state, meanwhile.state]).toEqual(["retryable", "ok"]);
+    expect(ledgerLine(queues, "a")).toMatchObject({ queued: 9, in_flight: 1, evicted: { drop_newest: 5 } });
+    expect(meter.value("otelcol_exporter_queue_size{exporter=a,data_type=logs}")).toBe(10);
+    queues.ledger.balance();
+  });
+
   it("keeps completions that it could not write, and writes them later without spinning", async () => {
     const storage = new LogStorage();
     const { queues, clock, senders } = await openOver(storage);

@@ -77,6 +77,16 @@ describe("room in the queues", () => {
     expect(ask([1]).state).toBe("waits");
   });
 
+  it("lets the oldest have what one admission gives back in several queues, before a younger one looks", async () => {
+    const { ask, rooms, queues } = openRooms([10, 10]);
+    ask([10, 10]);
+    const both = ask([6, 6]);
+    const young = ask([6, 0]);
+    rooms.giveBackAll(queues.map((room) => ({ room, size: 10 })));
+    await settle();
+    expect([both.state, young.state]).toEqual(["has room", "waits"]);
+  });
+
   it("delays nobody who does not need the full queue", async () => {
     const { ask, rooms, queues } = openRooms([10, 10]);
     ask([10, 0]);
