@@ -125,11 +125,10 @@ function requires({ node, path }: Subject): string {
   return `requires a non-empty ${quote(String(path.at(-1)))}${reason}`;
 }
 
-function missingFix(issue: Issue, { notes, path }: Subject): string | undefined {
-  const key = String(path.at(-1));
-  if (notes.example !== undefined) return `write ${key}: ${notes.example}`;
+function missingFix(issue: Issue, subject: Subject): string | undefined {
+  const { fix } = subject.notes;
   if (issue.code === "invalid_value") return `write one of ${listValues(issue.values)}`;
-  return typeof notes.fix === "string" ? notes.fix : undefined;
+  return exampleFix(subject) ?? (typeof fix === "string" ? fix : undefined);
 }
 
 function maskFix(fix: string | undefined, { block }: Subject): string | undefined {
@@ -145,14 +144,14 @@ function fixFor(issue: Issue, subject: Subject, own: string | undefined): string
   if (noted !== undefined) return noted;
   if (issue.code === "invalid_value")
     return typeof shown === "string" ? didYouMean(shown, issue.values.map(String)) : undefined;
-  return issue.code === "invalid_type" ? typeFix(issue.expected, shown, subject) : undefined;
+  return issue.code === "invalid_type" ? typeFix(issue.expected, shown, subject) : exampleFix(subject);
 }
 
 const TRUE_WORDS = new Set(["yes", "on", "y", "true"]);
 const FALSE_WORDS = new Set(["no", "off", "n", "false"]);
 
 /** How a value that was written in one type is written in another. */
-function typeFix(expected: string, shown: unknown, { notes, layers, path }: Subject): string | undefined {
+function typeFix(expected: string, shown: unknown, subject: Subject): string | undefined {
   const text = String(shown);
   if (expected === "boolean" && TRUE_WORDS.has(text.toLowerCase())) return "write true";
   if (expected === "boolean" && FALSE_WORDS.has(text.toLowerCase())) return "write false";
@@ -161,8 +160,12 @@ function typeFix(expected: string, shown: unknown, { notes, layers, path }: Subj
   if (expected === "string" && (typeof shown === "number" || typeof shown === "boolean")) return `write "${text}"`;
   if (["array", "tuple"].includes(expected) && shown !== undefined && shown !== null)
     return `write it as a list: [${text}]`;
-  const keys = keysAt(layers);
+  const keys = keysAt(subject.layers);
   if (expected === "object" && keys.length > 0) return `write it as a map; the keys are ${listWords(keys)}`;
+  return exampleFix(subject);
+}
+
+function exampleFix({ notes, path }: Subject): string | undefined {
   return notes.example === undefined ? undefined : `write ${String(path.at(-1))}: ${notes.example}`;
 }
 
@@ -222,7 +225,8 @@ function unionProblems(issue: UnionIssue, block: BlockPlace, isSettled: (path: P
     return [problemOf({ code: "invalid_value", values: issue.options, path: issue.path, message: "" }, subject)];
   }
   const [nearest] = fittingBranches(issue).toSorted((a, b) => a.length - b.length);
-  if (nearest !== undefined && subject.notes.expected === undefined) {
+  const isAboutInside = nearest?.some((inner) => inner.path.length > 0 || inner.code === "unrecognized_keys") === true;
+  if (nearest !== undefined && (isAboutInside || subject.notes.expected === undefined)) {
     return nearest.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, block, isSettled));
   }
   const expected = subject.notes.expected ?? [...new Set(issue.errors.flat().map(expectation))].join(" or ");

@@ -112,10 +112,12 @@ export function settingsOf(schema: AnySchema, path: Path = []): Setting[] {
     if (layer instanceof z.ZodArray) return settingsOf(layer.element, [...path.slice(0, -1), `${path.at(-1)}[]`]);
     if (layer instanceof z.ZodRecord) return settingsOf(layer.valueType, [...path, "<name>"]);
     if (!(layer instanceof z.ZodObject)) return [];
-    return Object.entries<AnySchema>(layer.shape).flatMap(([key, child]) => [
-      { path: [...path, key], schema: child },
-      ...settingsOf(child, [...path, key]),
-    ]);
+    return Object.entries<AnySchema>(layer.shape).flatMap(([key, child]) => {
+      const setting = { path: [...path, key], schema: child };
+      // What has a word for its type is one thing to the reader, whatever it is made of.
+      const isWhole = notesAt(layersOf(child)).type !== undefined;
+      return isWhole ? [setting] : [setting, ...settingsOf(child, setting.path)];
+    });
   });
 }
 

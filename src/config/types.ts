@@ -122,9 +122,11 @@ export function secret(): z.ZodType<Secret, string> {
   );
 }
 
-/** Headers: any names, secret values. Absent means none. */
-export function secretMap(): z.ZodType<Readonly<Record<string, Secret>>, Record<string, string> | undefined> {
-  const schema = annotate(z.record(z.string(), secret()), {
+/** Headers: any names, secret values. Absent means none. The Collector also takes, and prints, a list of names and values. */
+export function secretMap(): z.ZodType<Readonly<Record<string, Secret>>, SecretMapInput | undefined> {
+  const pair = z.strictObject({ name: z.string().min(1), value: secret() });
+  const list = z.array(pair).transform((pairs) => Object.fromEntries(pairs.map(({ name, value }) => [name, value])));
+  const schema = annotate(z.union([z.record(z.string(), secret()), list]), {
     type: "map of secrets",
     expected: "a map of names to strings",
     example: '{ Authorization: "Bearer ${env:NAME}" }',
@@ -132,6 +134,8 @@ export function secretMap(): z.ZodType<Readonly<Record<string, Secret>>, Record<
   });
   return withDefault(schema, {});
 }
+
+type SecretMapInput = Record<string, string> | { readonly name: string; readonly value: string }[];
 
 export interface EndpointSettings extends Defaultable<string> {
   /**

@@ -97,18 +97,23 @@ class Attempt {
     return true;
   }
 
-  /** A value from a variable becomes the text it was; nothing at all becomes an absent key. */
+  /** A value from a variable becomes the text it was; a key without a value becomes an absent one. */
   #mendValue(issuePath: readonly PropertyKey[]): boolean {
     const path = plainPath(issuePath);
     const key = path.at(-1);
     const parent = this.#valueAt(path.slice(0, -1));
     if (key === undefined || !isContainer(parent)) return false;
     const value = Reflect.get(parent, key);
-    const { node } = placeAt(this.#block.root, this.#block.position, path);
-    const text = node?.expansion?.text;
-    if (value === null && !Array.isArray(parent) && (text ?? "") === "") return Reflect.deleteProperty(parent, key);
+    const text = placeAt(this.#block.root, this.#block.position, path).node?.expansion?.text;
+    if (value === null && this.#hasSetting(path) && (text ?? "") === "") return Reflect.deleteProperty(parent, key);
     if (text === undefined || value === undefined || typeof value === "string") return false;
     return Reflect.set(parent, key, text);
+  }
+
+  /** The key is one that the schema names, so that it has a default or is missed; in a map of anything it has neither. */
+  #hasSetting(path: Path): boolean {
+    const key = path.at(-1);
+    return typeof key === "string" && keysAt(schemaAt(this.#block.schema, path.slice(0, -1)).layers).includes(key);
   }
 
   #valueAt(path: readonly PropertyKey[]): unknown {

@@ -120,6 +120,9 @@ describe("a value that is one expression", () => {
     ["token", "${env:OCTAL}", "012"],
     ["token", "${env:MAP}", "a: x\nb: ${TEXT}"],
     ["headers", "{Authorization: '${env:OCTAL}'}", { Authorization: "012" }],
+    ["headers", "[{name: Authorization, value: '${env:OCTAL}'}]", { Authorization: "012" }],
+    ["headers", "{Authorization: '${env:NOT_SET}'}", { Authorization: "" }],
+    ["words", "['${env:NOT_SET}']", [""]],
   ])("is the text as written where a text is wanted: %s: %s", (key, written, expected) => {
     expect(valueOf(key, written, env)).toEqual(expected);
   });

@@ -273,7 +273,7 @@ describe("JSON Schema", () => {
         timeout: { type: "string", default: "5s", description: "Time for one attempt." },
         max_size: { default: "4MiB" },
         endpoint: { type: "string" },
-        headers: { type: "object", additionalProperties: { type: "string" } },
+        headers: { anyOf: [{ type: "object", additionalProperties: { type: "string" } }, { type: "array" }] },
       },
     });
   });
