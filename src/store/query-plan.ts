@@ -1,5 +1,6 @@
 import { attributeToken } from "./attribute-tokens.ts";
 import type { AttributeTerm, ColumnKey, ColumnTerm, Query, TextTerm } from "./query-parser.ts";
+import { PROBLEM_SEVERITY_MIN } from "./segment-schema.ts";
 import type { RecordTable, SegmentReader, SqlValue } from "./segment-reader.ts";
 
 /** Microseconds; both ends included. */
@@ -54,6 +55,7 @@ class PlanBuilder {
   readonly #tokens: string[] = [];
   #index: "job" | "trace" | undefined;
   #severityMin = 0;
+  #hasDuration = false;
   #isEmpty = false;
 
   constructor(table: RecordTable, segment: SegmentReader) {
@@ -68,6 +70,7 @@ class PlanBuilder {
   }
 
   addDuration(min: number, max: number): void {
+    this.#hasDuration = true;
     this.#add("r.duration_ms BETWEEN ? AND ?", min, max);
   }
 
@@ -134,12 +137,19 @@ class PlanBuilder {
       return { source: `${first.table} AS f CROSS JOIN ${table} AS r ON r.id = f.rowid`, matches };
     if (origins !== undefined && this.#isSmallShare(origins))
       return { source: `${table} AS r INDEXED BY ${table}_origin`, matches };
-    if (this.#severityMin >= 13) {
-      // SQLite takes a partial index only where it sees the index's own condition.
-      this.#conditions.push("r.severity >= 13");
-      return { source: `${table} AS r INDEXED BY ${table}_problem`, matches };
+    return { source: `${table} AS r INDEXED BY ${table}_${this.#chooseTimeIndex()}`, matches };
+  }
+
+  /** Of the indexes by time the one over the fewest rows. SQLite takes a partial one only where it sees its condition. */
+  #chooseTimeIndex(): string {
+    if (this.#severityMin >= PROBLEM_SEVERITY_MIN) {
+      this.#conditions.push(`r.severity >= ${PROBLEM_SEVERITY_MIN}`);
+      return "problem";
     }
-    return { source: `${table} AS r INDEXED BY ${table}_time`, matches };
+    // Few lines have a duration; every span has one.
+    if (!this.#hasDuration || this.#table === "span") return "time";
+    this.#conditions.push("r.duration_ms IS NOT NULL");
+    return "duration";
   }
 
   #findOrigins(): number[] | undefined {

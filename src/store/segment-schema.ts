@@ -16,6 +16,9 @@
  */
 export const SEGMENT_FORMAT = 1;
 
+/** From warn on a record stands in an index of its own: what one looks for is a small part of what there is. */
+export const PROBLEM_SEVERITY_MIN = 13;
+
 export const MICROS_PER_MINUTE = 60_000_000;
 
 const RECORD_COLUMNS = `
@@ -40,7 +43,7 @@ function recordTable(table: "log" | "span", ownColumns: string): string {
 CREATE TABLE ${table} (${RECORD_COLUMNS}${ownColumns});
 CREATE INDEX ${table}_time ON ${table} (time);
 CREATE INDEX ${table}_origin ON ${table} (origin, time);
-CREATE INDEX ${table}_problem ON ${table} (time) WHERE severity >= 13;
+CREATE INDEX ${table}_problem ON ${table} (time) WHERE severity >= ${PROBLEM_SEVERITY_MIN};
 CREATE INDEX ${table}_job ON ${table} (job_id, time) WHERE job_id IS NOT NULL;
 CREATE INDEX ${table}_trace ON ${table} (trace_id, time) WHERE trace_id IS NOT NULL;
 CREATE VIRTUAL TABLE ${table}_text USING fts5(body, content='', columnsize=0, tokenize='unicode61');
@@ -58,6 +61,7 @@ CREATE TABLE origin (
   first_time INTEGER NOT NULL, last_time INTEGER NOT NULL
 );
 ${recordTable("log", "")}
+CREATE INDEX log_duration ON log (time) WHERE duration_ms IS NOT NULL;
 ${recordTable("span", ", end_time INTEGER NOT NULL, parent_span_id TEXT")}
 CREATE TABLE metric (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, unit TEXT NOT NULL,

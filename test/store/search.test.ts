@@ -48,6 +48,7 @@ const STORY: readonly TestLog[] = [
     attributes: { jobId: "job-xyz789", step: "Load Model" },
     atMs: NOON_MS + 3,
   },
+  { body: "Job completed in 1500ms", level: 5, attributes: { duration_ms: 1500 }, atMs: NOON_MS - 1 },
 ];
 
 describe("a search", () => {
@@ -79,6 +80,9 @@ describe("a search", () => {
     ["nosuch:thing", []],
     ['"memory of out"', []],
     ["level:info", ["Processing job job-abc123"]],
+    ["duration_ms>=1500", ["Job completed in 1500ms"]],
+    ["duration_ms>1500", []],
+    ["duration_ms<2000 level:debug", ["Job completed in 1500ms"]],
   ])("%s finds, newest first", (q, found) => {
     expect(messages(storeOf(STORY), q)).toEqual(found);
   });
@@ -225,7 +229,7 @@ describe("a search", () => {
     );
     let nowMs = 0;
     const reader = openReader(limits.directory, () => (nowMs += 20_000));
-    const { status, json } = ask<{ error: { message: string } }>(reader, "/api/logs", { q: "duration_ms>5" });
+    const { status, json } = ask<{ error: { message: string } }>(reader, "/api/logs", { q: "span_id:0000000000000001" });
     expect(status).toBe(503);
     expect(json.error.message).toContain("ended after 60000 ms");
   });
