@@ -32,6 +32,7 @@ export function openProcessor<S extends Signal>(
 }
 
 function missingFunction(definition: DefinedProcessor, signal: Signal): string {
+  if (!definition.signals.includes(signal)) return `${definition.type} has no ${signal}() function`;
   const others = definition.signals.filter((name) => name !== signal).map((name) => `"${name}"`);
   return `create() returned no ${signal}() function; add one, or write signals: [${others.join(", ")}] beside create`;
 }

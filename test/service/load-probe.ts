@@ -2,15 +2,18 @@
  * Loads folders in a plain Node process and prints what came of it: vitest compiles modules in its own way, which takes
  * syntax that Node refuses, and never asks Node's resolution hooks.
  */
+import { writeFileSync } from "node:fs";
 import { loadProcessors } from "../../src/service/processor-loader.ts";
 import { findProcessorAtFault } from "../../src/service/processor-fault.ts";
 import { ConsumeError } from "../../src/core/errors.ts";
 
-const { folders, builtInTypes, probe } = JSON.parse(process.argv[2] ?? "{}") as {
+const { folders, builtInTypes, probe, edits } = JSON.parse(process.argv[2] ?? "{}") as {
   folders: string[];
   builtInTypes?: string[];
   /** The type whose logs() is called with an empty batch. */
   probe?: string;
+  /** Written after a first load; what is printed comes from the second. */
+  edits?: Readonly<Record<string, string>>;
 };
 
 const nothing = (): void => undefined;
@@ -19,7 +22,10 @@ const counter = { add: nothing };
 const meter = { counter: () => counter, gauge: nothing, observableGauge: nothing, histogram: nothing };
 const clock = { nowMs: () => 0, nowUnixNano: () => 0n, monotonicMs: () => 0, after: () => ({ cancel: nothing }) };
 
-const loaded = await loadProcessors(folders, builtInTypes === undefined ? {} : { builtInTypes });
+const load = (): ReturnType<typeof loadProcessors> => loadProcessors(folders, { builtInTypes: builtInTypes ?? [] });
+if (edits !== undefined) await load();
+for (const [file, text] of Object.entries(edits ?? {})) writeFileSync(file, text);
+const loaded = await load();
 const factory = loaded.factories.find((candidate) => candidate.type === probe);
 const answer = factory === undefined ? undefined : await callLogs(factory);
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,6 +65,16 @@ describe("a folder of processors", () => {
       "processors/mine.ts": `${GOOD}export const mine = defineProcessor({ type: "mine", logs() {} });`,
     });
     expect(problems).toEqual([]);
+  });
+
+  it("is read anew at each load, helpers included", () => {
+    const files = {
+      "processors/own/processor.ts": `${GOOD}import { signal } from "./signal.ts";\nexport const own = defineProcessor({ type: "own", [signal]() {} } as never);`,
+      "processors/own/signal.ts": `export const signal: string = "logs";`,
+    };
+    expect(load(files).types).toEqual(["own: logs"]);
+    const edits = { "processors/own/signal.ts": `export const signal: string = "traces";` };
+    expect(load(files, { edits }).types).toEqual(["own: traces"]);
   });
 
   it("looks past tests, declarations, documents and names that begin with _", () => {
@@ -217,6 +227,17 @@ describe("a mistake in a processor's file is told with its place and how to mend
     expect(twice.problems).toMatchObject([
       { file: "more/batch.js", message: 'the type "batch" comes from processors/batch.ts already' },
     ]);
+  });
+});
+
+describe("processors/README.md", () => {
+  it("shows a stateful processor that loads as it stands", () => {
+    const readme = readFileSync(new URL("../../processors/README.md", import.meta.url), "utf8");
+    const example = /```ts\n(export const everyTenth[^]*?)```/.exec(readme)?.[1];
+    expect(load({ "processors/every_tenth.ts": `${GOOD}${example}` })).toEqual({
+      types: ["every_tenth: logs"],
+      problems: [],
+    });
   });
 });
 
