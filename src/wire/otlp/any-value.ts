@@ -225,13 +225,13 @@ function isMap(input: object): input is ReadonlyMap<string, AttributeInput> {
 
 function writeArray(out: ProtobufWriter, values: readonly AttributeInput[], depth: number): void {
   checkDepth(depth + 2);
-  const array = out.begin(VALUE.arrayValue, 64);
+  out.begin(VALUE.arrayValue, 64);
   for (const value of values) {
-    const item = out.begin(LIST_VALUES, 16);
+    out.begin(LIST_VALUES, 16);
     writeValue(out, value, depth + 2);
-    out.end(item);
+    out.end();
   }
-  out.end(array);
+  out.end();
 }
 
 function writeKeyValueList(
@@ -240,13 +240,13 @@ function writeKeyValueList(
   depth: number,
 ): void {
   checkDepth(depth + 3);
-  const list = out.begin(VALUE.kvlistValue, 64);
+  out.begin(VALUE.kvlistValue, 64);
   for (const [key, value] of entries) {
-    const pair = out.begin(LIST_VALUES, 32);
+    out.begin(LIST_VALUES, 32);
     writeKeyValueAt(out, key, value, depth + 3);
-    out.end(pair);
+    out.end();
   }
-  out.end(list);
+  out.end();
 }
 
 /** Writes the content of a KeyValue. */
@@ -256,9 +256,9 @@ export function writeKeyValue(out: ProtobufWriter, key: string, value: Attribute
 
 function writeKeyValueAt(out: ProtobufWriter, key: string, value: AttributeInput, depth: number): void {
   out.stringField(KEY_FIELD, key);
-  const mark = out.begin(VALUE_FIELD, 16);
+  out.begin(VALUE_FIELD, 16);
   writeValue(out, value, depth);
-  out.end(mark);
+  out.end();
 }
 
 function checkDepth(depth: number): void {

@@ -54,7 +54,7 @@ function writeResourceGroup(state: BatchState, encoder: MessageEncoder, resource
   const edits = state.resourceEdits.get(resource);
   let position = index.resources[row + CONTENT_START]!;
   const end = index.resources[row + CONTENT_END]!;
-  const mark = encoder.begin(REQUEST_GROUP_FIELD, end - position);
+  encoder.begin(REQUEST_GROUP_FIELD, end - position);
   const scopeEnd = firstScope(index, resource + 1);
   let met = 0;
   for (let scope = firstScope(index, resource); scope < scopeEnd; scope++) {
@@ -67,7 +67,7 @@ function writeResourceGroup(state: BatchState, encoder: MessageEncoder, resource
   }
   met |= writeGap(encoder, position, end, edits);
   if (edits !== undefined) encoder.additions(edits, met);
-  encoder.end(mark);
+  encoder.end();
 }
 
 function writeScopeGroup(state: BatchState, encoder: MessageEncoder, scope: number): void {
@@ -76,7 +76,7 @@ function writeScopeGroup(state: BatchState, encoder: MessageEncoder, scope: numb
   const edits = state.scopeEdits.get(scope);
   let position = index.scopes[row + CONTENT_START]!;
   const end = index.scopes[row + CONTENT_END]!;
-  const mark = encoder.begin(GROUP_CHILD_FIELD, end - position);
+  encoder.begin(GROUP_CHILD_FIELD, end - position);
   const recordEnd = firstRecord(index, scope + 1);
   let met = 0;
   for (let record = firstRecord(index, scope); record < recordEnd; record++) {
@@ -87,5 +87,5 @@ function writeScopeGroup(state: BatchState, encoder: MessageEncoder, scope: numb
   }
   met |= writeGap(encoder, position, end, edits);
   if (edits !== undefined) encoder.additions(edits, met);
-  encoder.end(mark);
+  encoder.end();
 }

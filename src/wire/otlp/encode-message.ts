@@ -42,14 +42,14 @@ export class MessageEncoder {
     this.#out.copy(bytes);
   }
 
-  begin(number: number, sizeGuess: number): number {
+  begin(number: number, sizeGuess: number): void {
     this.#flush();
-    return this.#out.begin(number, sizeGuess);
+    this.#out.begin(number, sizeGuess);
   }
 
-  end(mark: number): void {
+  end(): void {
     this.#flush();
-    this.#out.end(mark);
+    this.#out.end();
   }
 
   finish(): { readonly slices: readonly Uint8Array[]; readonly size: number } {
@@ -71,9 +71,9 @@ export class MessageEncoder {
 
   /** A message field with its edits. */
   messageField(number: number, start: number, end: number, edits: MessageEdits): void {
-    const mark = this.begin(number, end - start + 16);
+    this.begin(number, end - start + 16);
     this.message(start, end, edits);
-    this.end(mark);
+    this.end();
   }
 
   /** The content of a message with its edits. */
@@ -110,13 +110,16 @@ export class MessageEncoder {
 
   /** What edits add at the end of a message: written scalars, messages that were absent, new attributes. */
   additions(edits: MessageEdits, met: number): void {
-    for (const field of edits.scalars?.values() ?? []) this.put(field);
-    for (const [number, child] of edits.messages ?? []) {
-      if ((met & (1 << number)) === 0) this.messageField(number, 0, 0, child);
+    const { scalars, messages, attributes } = edits;
+    if (scalars !== undefined) for (const field of scalars.values()) this.put(field);
+    if (messages !== undefined) {
+      for (const [number, child] of messages) {
+        if ((met & (1 << number)) === 0) this.messageField(number, 0, 0, child);
+      }
     }
-    if (edits.attributes === undefined) return;
-    for (const { firstFieldStart, pair } of edits.attributes.all) {
-      if (firstFieldStart < 0 && pair !== undefined) this.#pair(edits.attributes.fieldNumber, pair);
+    if (attributes === undefined) return;
+    for (const { firstFieldStart, pair } of attributes.all) {
+      if (firstFieldStart < 0 && pair !== undefined) this.#pair(attributes.fieldNumber, pair);
     }
   }
 

@@ -79,8 +79,8 @@ function writeField(
   } else {
     // Reading two messages one after the other is protobuf's definition of merging them.
     const size = occurrences.reduce((sum, { valueStart, valueEnd }) => sum + valueEnd - valueStart, 0);
-    const mark = writer.begin(field.number, size);
+    writer.begin(field.number, size);
     for (const { valueStart, valueEnd } of occurrences) writer.copy(bytes, valueStart, valueEnd);
-    writer.end(mark);
+    writer.end();
   }
 }

@@ -90,9 +90,9 @@ class Merger {
   }
 
   #field(message: MessageName, { number, bytes, valueStart, valueEnd }: FieldWalker): void {
-    const mark = this.out.begin(number, valueEnd - valueStart);
+    this.out.begin(number, valueEnd - valueStart);
     this.message(message, bytes, valueStart, valueEnd);
-    this.out.end(mark);
+    this.out.end();
   }
 
   #merged(message: MessageName, slot: Slot, bytes: Uint8Array, end: number): void {
@@ -101,9 +101,9 @@ class Merger {
       throw new DecodeError("", "messages stand twice on more levels than are merged", undefined, this.#format);
     }
     const content = gather(slot, bytes, end);
-    const mark = this.out.begin(slot.number, content.length);
+    this.out.begin(slot.number, content.length);
     this.message(message, content, 0, content.length);
-    this.out.end(mark);
+    this.out.end();
   }
 }
 

@@ -46,10 +46,10 @@ export function encodeRegrouped(state: BatchState, plan: RegroupPlan, capacity: 
   const encoder = new MessageEncoder(state.bytes, capacity);
   writeRequestGaps(state, encoder);
   for (const group of groups) {
-    const mark = encoder.begin(REQUEST_GROUP_FIELD, sizeOfGroup(state, group));
+    encoder.begin(REQUEST_GROUP_FIELD, sizeOfGroup(state, group));
     encoder.put(group.header);
     for (const scope of group.scopes) writeScope(state, encoder, scope);
-    encoder.end(mark);
+    encoder.end();
   }
   return { ...encoder.finish(), itemCount: state.itemCount };
 }
@@ -66,10 +66,10 @@ function writeRequestGaps(state: BatchState, encoder: MessageEncoder): void {
 }
 
 function writeScope(state: BatchState, encoder: MessageEncoder, scope: OutputScope): void {
-  const mark = encoder.begin(GROUP_CHILD_FIELD, sizeOfScope(state, scope));
+  encoder.begin(GROUP_CHILD_FIELD, sizeOfScope(state, scope));
   encoder.put(scope.header);
   for (const record of scope.records) writeRecord(state, encoder, record);
-  encoder.end(mark);
+  encoder.end();
 }
 
 function sizeOfScope(state: BatchState, { header, records }: OutputScope): number {

@@ -11,6 +11,7 @@ import { MESSAGE_DEPTH_MAX, REQUEST_GROUPS_MAX, REQUEST_MESSAGES_MAX } from "../
 import { GROUP_COLUMNS, RECORD_COLUMNS, type BatchIndex } from "./batch-index.ts";
 import { explainScanFailure } from "./scan-failure.ts";
 import {
+  fieldNumbers,
   FIELD_TABLE,
   FIELDS_PER_MESSAGE,
   KNOWN,
@@ -48,6 +49,9 @@ export interface ScanResult {
    */
   readonly hasDuplicates: boolean;
 }
+
+const ANY_VALUE = messageId("AnyValue");
+const STRING_TAG = (fieldNumbers("AnyValue", ["stringValue"]).stringValue << 3) | LENGTH_DELIMITED;
 
 const DEFAULT_LIMITS: ScanLimits = {
   depthMax: MESSAGE_DEPTH_MAX,
@@ -153,7 +157,10 @@ class Scanner {
         if (depth >= this.#depthMax) throw new ScanFailure(`nested deeper than ${this.#depthMax} messages`, fieldStart);
         if (--this.#messagesLeft < 0) throw new ScanFailure("more messages than one request may hold", fieldStart);
         seen |= this.#enter(entry, seen, fieldStart, position, valueEnd);
-        this.#message(entry >>> MESSAGE_SHIFT, position, valueEnd, depth + 1);
+        const child = entry >>> MESSAGE_SHIFT;
+        // The fast path for an AnyValue that is one short string, as most are: nothing in it is left to check.
+        const isText = child === ANY_VALUE && bytes[position] === STRING_TAG && bytes[position + 1] === length - 2;
+        if (!isText || length >= 0x80) this.#message(child, position, valueEnd, depth + 1);
       } else if ((entry & WIRE_TYPE_BITS) !== LENGTH_DELIMITED) {
         this.#notMessage(entry, number, fieldStart, position, valueEnd);
       } else if (entry >>> SIZE_SHIFT !== 0 && length !== 0 && length !== entry >>> SIZE_SHIFT) {

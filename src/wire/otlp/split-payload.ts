@@ -297,17 +297,18 @@ class Splitter {
 }
 
 function writeLeaves(encoder: MessageEncoder, leaves: readonly Leaf[]): void {
-  const open: { readonly level: Level; readonly mark: number }[] = [];
+  const open: Level[] = [];
   const closeTo = (depth: number): void => {
-    while (open.length > depth) encoder.end(open.pop()!.mark);
+    for (; open.length > depth; open.pop()) encoder.end();
   };
   for (const { levels, start, end } of leaves) {
     let common = 0;
-    while (common < open.length && open[common]!.level === levels[common]) common++;
+    while (common < open.length && open[common] === levels[common]) common++;
     closeTo(common);
     for (const level of levels.slice(common)) {
       // Most levels hold more than 127 bytes and less than 16 KiB.
-      open.push({ level, mark: encoder.begin(level.number, 1024) });
+      encoder.begin(level.number, 1024);
+      open.push(level);
       for (const range of level.header) encoder.keep(range.start, range.end);
     }
     encoder.keep(start, end);

@@ -41,7 +41,7 @@ describe.each(SIGNALS)("random edits of %s", (signal) => {
         expect(snapshotOfView(signal, batch.clone().view)).toEqual(snapshotOfNaive(signal, decoded));
         expect(Buffer.from(bytes)).toEqual(before);
       }),
-      fuzzRuns(80),
+      fuzzRuns(40),
     );
   });
 
@@ -67,7 +67,7 @@ describe.each(SIGNALS)("random edits of %s", (signal) => {
           expect(leavesOf(signal, merged)).toEqual(leavesOf(signal, payload));
         },
       ),
-      fuzzRuns(80),
+      fuzzRuns(40),
     );
   });
 });

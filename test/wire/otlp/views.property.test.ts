@@ -22,7 +22,7 @@ describe.each(SIGNALS)("views over random %s", (signal) => {
         );
         expect(batch.merged || (batch.encode().slices[0] ?? bytes) === bytes).toBe(true);
       }),
-      fuzzRuns(60),
+      fuzzRuns(40),
     );
   });
 });

@@ -121,8 +121,8 @@ export const ANY_VALUE: FieldReader<AttributeValue | undefined> & FieldWriter<At
   read: readAnyValue,
   write(out, number, value) {
     if (value === undefined) return;
-    const mark = out.begin(number, 64);
+    out.begin(number, 64);
     writeAnyValue(out, value);
-    out.end(mark);
+    out.end();
   },
 };
