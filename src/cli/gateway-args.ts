@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { PACKAGE_FOLDER } from "../core/package-files.ts";
 import type { SourceFile } from "../config/yaml.ts";
 import { type CliIo, EXIT_USAGE } from "./io.ts";
-import { packageFolder } from "./package.ts";
 
 export interface GatewayArgs {
   readonly files: readonly SourceFile[];
@@ -22,7 +22,7 @@ export function readGatewayArgs(command: string, args: string[], io: CliIo): Gat
       options: { config: { type: "string", multiple: true }, processors: { type: "string", multiple: true } },
     });
     // Without a file: the embedded store on the loopback, which harms nobody and shows what this is.
-    const paths = values.config ?? [relative(".", join(packageFolder, "collector/local.yaml"))];
+    const paths = values.config ?? [relative(".", join(PACKAGE_FOLDER, "collector/local.yaml"))];
     return { files: paths.map(readFile), processorFolders: values.processors ?? [] };
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));

@@ -26,6 +26,7 @@ export function parseComponentId(text: string): ComponentId | { readonly problem
   if (slash < 0) return { type };
   const name = text.slice(slash + 1).trim();
   if (name === "") return { problem: `the part after "/" must not be empty` };
-  if (name.length > NAME_LENGTH_MAX) return { problem: `the part after "/" is longer than ${NAME_LENGTH_MAX} characters` };
+  if (name.length > NAME_LENGTH_MAX)
+    return { problem: `the part after "/" is longer than ${NAME_LENGTH_MAX} characters` };
   return { type, name };
 }

@@ -1,11 +1,12 @@
-import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PACKAGE_FOLDER } from "./package-files.ts";
 
 interface PackageFile {
   readonly version: string;
 }
 
-// The package refers to itself by name, so that the sources and the built files find the same package.json.
-const packageFile = createRequire(import.meta.url)("signalbox/package.json") as PackageFile;
+const packageFile = JSON.parse(readFileSync(join(PACKAGE_FOLDER, "package.json"), "utf8")) as PackageFile;
 
 /** As in package.json: `0.1.0`. */
 export const VERSION = packageFile.version;

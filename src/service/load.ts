@@ -1,5 +1,5 @@
 import { dirname, extname, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { OWN_PROCESSORS_FOLDER } from "../core/package-files.ts";
 import { type Configuration, factoryLookup } from "../config/configuration.ts";
 import { loadConfiguration } from "../config/load.ts";
 import type { Problem } from "../config/problem.ts";
@@ -9,9 +9,6 @@ import type { SourceFile } from "../config/yaml.ts";
 import { BUILT_IN_FACTORIES } from "./built-in.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
 import { loadProcessors, type ProcessorProblem } from "./processor-loader.ts";
-
-/** The processors that come with the package: processors/ beside src/, in the checkout and in dist/ alike. */
-const OWN_PROCESSORS = resolve(fileURLToPath(import.meta.url), "../../../processors");
 
 export interface GatewayLoadSettings {
   readonly files: readonly SourceFile[];
@@ -32,7 +29,7 @@ export async function loadGateway(settings: GatewayLoadSettings): Promise<Gatewa
   const named = readProcessorFolders({ files, env }).map(({ folder, position }) =>
     resolve(dirname(position.file), folder),
   );
-  const processors = await loadProcessors([OWN_PROCESSORS, ...named, ...processorFolders], {
+  const processors = await loadProcessors([OWN_PROCESSORS_FOLDER, ...named, ...processorFolders], {
     builtInTypes: BUILT_IN_FACTORIES.filter(({ kind }) => kind === "processor").map(({ type }) => type),
   });
   const factories = factoryLookup([...BUILT_IN_FACTORIES, ...processors.factories]);

@@ -1,4 +1,5 @@
 import { registerHooks, type ResolveFnOutput, type ResolveHookContext } from "node:module";
+import { moduleUrl } from "../core/package-files.ts";
 
 /**
  * How a user's file becomes a module of this process.
@@ -12,12 +13,9 @@ import { registerHooks, type ResolveFnOutput, type ResolveHookContext } from "no
 
 const GENERATION = "signalbox-generation";
 
-// From the sources it is .ts, from the built package .js: the build rewrites imports, but not a URL.
-const EXTENSION = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
-
 const SDK_URLS: ReadonlyMap<string, string> = new Map([
-  ["signalbox/sdk", new URL(`../sdk/index${EXTENSION}`, import.meta.url).href],
-  ["signalbox/sdk/testing", new URL(`../sdk/testing${EXTENSION}`, import.meta.url).href],
+  ["signalbox/sdk", moduleUrl("src/sdk/index").href],
+  ["signalbox/sdk/testing", moduleUrl("src/sdk/testing").href],
 ]);
 
 let generation = 0;
