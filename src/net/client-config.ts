@@ -91,9 +91,7 @@ export type ReservedHeaders = (name: string) => string | undefined;
  * `headers` of a client. Values are checked without being shown: Node's own error would name the header only when a
  * request is sent.
  */
-export function clientHeadersSchema(
-  reserved: ReservedHeaders,
-): z.ZodType<Readonly<Record<string, Secret>>, Record<string, string> | undefined> {
+export function clientHeadersSchema(reserved: ReservedHeaders): ReturnType<typeof secretMap> {
   return secretMap().superRefine((headers, context) => {
     for (const [name, value] of Object.entries(headers)) {
       const problem = headerProblem(name, headerValue(value), reserved);
