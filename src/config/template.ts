@@ -35,24 +35,34 @@ class TemplateParser {
     const parts: TemplatePart[] = [];
     let literal = "";
     while (this.#offset < this.#text.length && !this.isBroken) {
-      if (where === "braces" && this.#text[this.#offset] === "}") break;
-      if (this.#text.startsWith("${", this.#offset)) {
-        if (literal !== "") parts.push(literal);
-        literal = "";
-        parts.push(this.#expression(depth + 1));
-      } else {
-        literal += this.#character(where);
+      literal += this.#plainRun(where);
+      const isExpression = this.#text.startsWith("${", this.#offset);
+      if (!isExpression && this.#text[this.#offset] !== "$") break;
+      if (!isExpression) {
+        literal += this.#dollar(where);
+        continue;
       }
+      if (literal !== "") parts.push(literal);
+      literal = "";
+      parts.push(this.#expression(depth + 1));
     }
     if (literal !== "") parts.push(literal);
     return parts;
   }
 
-  #character(where: "text" | "braces"): string {
-    const isEscaped = this.#text.startsWith("$$", this.#offset);
+  /** Up to the next dollar sign, the brace that ends the expression, or the end. */
+  #plainRun(where: "text" | "braces"): string {
+    const special = where === "text" ? /\$/g : /[$}]/g;
+    special.lastIndex = this.#offset;
     const start = this.#offset;
-    this.#offset += isEscaped ? 2 : 1;
-    return isEscaped && where === "text" ? "$" : this.#text.slice(start, this.#offset);
+    this.#offset = special.exec(this.#text)?.index ?? this.#text.length;
+    return this.#text.slice(start, this.#offset);
+  }
+
+  #dollar(where: "text" | "braces"): string {
+    const isDoubled = this.#text.startsWith("$$", this.#offset);
+    this.#offset += isDoubled ? 2 : 1;
+    return isDoubled && where === "braces" ? "$$" : "$";
   }
 
   #expression(depth: number): Expression {
