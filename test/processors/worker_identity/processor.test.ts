@@ -1,4 +1,6 @@
+import { attributesOf, runProcessor } from "signalbox/sdk/testing";
 import { describe, expect, it } from "vitest";
+import { workerIdentity } from "../../../processors/worker_identity/processor.ts";
 import { SPELLINGS } from "../../../processors/worker_identity/spellings.ts";
 import { identify, identifyOne, resource, SIGNAL_NAMES } from "./requests.ts";
 
@@ -199,6 +201,12 @@ describe.each(JOB_SIGNALS)("a record of %s", (signal) => {
     expect(only?.attributes).toEqual({ ...WORKER_IDENTIFIED, "signalbox.original.service.instance.id": UUID });
   });
 
+  it("takes the original of an earlier hop along", async () => {
+    const attributes = { "service.instance.id": UUID, "signalbox.original.service.instance.id": "first" };
+    const [only] = await identify(signal, [resource(attributes, [WORKER])]);
+    expect(only?.attributes).toEqual({ ...WORKER_IDENTIFIED, "signalbox.original.service.instance.id": "first" });
+  });
+
   it("goes to the resource of its worker, in first-seen order", async () => {
     const records = [{ worker_id: "w1", n: 1 }, { n: 2 }, { worker_id: "w2", n: 3 }, { worker_id: "w1", n: 4 }];
     const groups = await identify(signal, [resource({ machine_id: "m" }, records)]);
@@ -329,6 +337,32 @@ describe("the job", () => {
         { "machine.id": "m", machine_id: "m", "worker.id": "w", worker_id: "w", "service.instance.id": "machine-m.w" },
         [{ job_id: "j" }],
       ),
+    ]);
+  });
+});
+
+const twice = (key: string, first: string, second: string) =>
+  [first, second].map((text) => ({ key, value: { stringValue: text } }));
+
+describe("a doubled key", () => {
+  it("reads as the first, and hides no second one", async () => {
+    const output = await runProcessor(workerIdentity, {
+      logs: {
+        resourceLogs: [
+          {
+            resource: { attributes: twice("machineId", "m", "n") },
+            scopeLogs: [
+              { logRecords: [{ attributes: [...twice("worker.id", "w", "v"), ...twice("jobId", "j", "k")] }] },
+            ],
+          },
+        ],
+      },
+    });
+    const [group] = output.resourceLogs ?? [];
+    expect(attributesOf(group?.resource?.attributes)).toMatchObject({ "service.instance.id": "machine-m.w" });
+    expect(group?.resource?.attributes).toHaveLength(5);
+    expect(group?.scopeLogs?.[0]?.logRecords).toEqual([
+      { attributes: [{ key: "job_id", value: { stringValue: "j" } }] },
     ]);
   });
 });
