@@ -24,6 +24,12 @@ export function expand(root: Located, schemes: Schemes): Expanded {
   return { root: expander.node(root, []), problems: expander.problems, warnings: expander.warnings };
 }
 
+/**
+ * Characters that variables may give in sum, a variable counted as often as it is read. The largest real one is a
+ * certificate of some kilobytes; without the bound a file of a megabyte could ask for gigabytes.
+ */
+export const VALUE_LENGTH_MAX = 4 * 1024 * 1024;
+
 /** One value of the file while it is being expanded. */
 interface Task {
   readonly node: LocatedScalar;
@@ -57,6 +63,7 @@ class Expander {
   readonly #schemes: Schemes;
   // Nodes that came out of variables: each alone is bounded by the parser, this bounds their sum.
   #valueNodesLeft = NODE_COUNT_MAX;
+  #valueLengthLeft = VALUE_LENGTH_MAX;
 
   constructor(schemes: Schemes) {
     this.#schemes = schemes;
@@ -159,8 +166,17 @@ class Expander {
     const isUnset = retrieved.state === "unset" && fallback === undefined;
     if (isUnset) this.#warnUnset(shown, task);
     if (isUnset || (retrieved.state === "found" && retrieved.text === "")) task.empty.push(shown);
-    if (retrieved.state === "found") return { name, text: retrieved.text };
-    return fallback === undefined ? { name } : { name, text: this.#raw(fallback, task) };
+    if (retrieved.state === "unset" && fallback === undefined) return { name };
+    return {
+      name,
+      text: this.#counted(retrieved.state === "found" ? retrieved.text : this.#raw(fallback ?? [], task)),
+    };
+  }
+
+  #counted(text: string): string {
+    this.#valueLengthLeft -= text.length;
+    if (this.#valueLengthLeft >= 0) return text;
+    throw new ExpansionError(`the values of variables have more than ${VALUE_LENGTH_MAX} characters in sum`);
   }
 
   /** Text that is still to be read as a template: what expressions gave is escaped, so that it is read as it is. */

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { factoryLookup } from "../../src/config/configuration.ts";
-import { EXPANSIONS_MAX } from "../../src/config/expand.ts";
+import { EXPANSIONS_MAX, VALUE_LENGTH_MAX } from "../../src/config/expand.ts";
 import { loadConfiguration } from "../../src/config/load.ts";
 import type { LoadResult } from "../../src/config/load.ts";
 import { formatProblems } from "../../src/config/problem.ts";
@@ -207,6 +207,13 @@ describe("the bounds of expressions", () => {
     expect(problemsOf("text", "${V0}", doubling)).toContain("expressions in one value");
     expect(problemsOf("text", "a${A}", { A: "${B}", B: "${A}" })).toContain("in a circle");
     expect(problemsOf("any", "${A}", { A: "[1, '${A}']" })).toContain("in a circle");
+  });
+
+  it("refuses values that are longer in sum than any configuration is", () => {
+    expect(problemsOf("text", '"${A}${A}"', { A: "x".repeat(VALUE_LENGTH_MAX / 2 + 1) })).toContain(
+      "characters in sum",
+    );
+    expect(valueOf("text", '"${A}"', { A: "x".repeat(VALUE_LENGTH_MAX) })).toHaveLength(VALUE_LENGTH_MAX);
   });
 
   it("refuses expressions that are nested deeper than anyone writes", () => {
