@@ -7,6 +7,7 @@ import { ConsumeError } from "../../src/core/errors.ts";
 import type { ConsumeErrorKind } from "../../src/core/errors.ts";
 import type { GrpcCall, GrpcDoor, GrpcDoorSettings, GrpcHandler } from "../../src/net/grpc-door.ts";
 import { GrpcJsDoor } from "../../src/net/grpc-js-door.ts";
+import { Http2Door } from "../../src/net/http2-door.ts";
 import { decodeStatus } from "../../src/net/rpc-status.ts";
 import { settle } from "../support/test-clock.ts";
 import { OpenBudget } from "./open-budget.ts";
@@ -16,6 +17,7 @@ const MESSAGE_BYTES_MAX = 100_000;
 
 /** The promises of GrpcDoor, for every engine that fills it. */
 const ENGINES: Readonly<Record<string, (settings: GrpcDoorSettings) => GrpcDoor>> = {
+  http2: (settings) => new Http2Door(settings),
   grpc_js: (settings) => new GrpcJsDoor(settings),
 };
 

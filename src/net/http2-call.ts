@@ -1,0 +1,395 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { constants } from "node:http2";
+import { ClientMetadata } from "../core/client-metadata.ts";
+import type { DoorLease } from "../core/component.ts";
+import { ConsumeError } from "../core/errors.ts";
+import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
+import { boundedHeaders } from "./client-headers.ts";
+import type { GrpcCall, GrpcDoorSettings, GrpcHandler } from "./grpc-door.ts";
+import { GrpcMessageReader } from "./grpc-message.ts";
+import {
+  ACCEPT_ENCODING,
+  frameMessage,
+  GRPC_ENCODINGS,
+  isGrpcContentType,
+  parseGrpcTimeoutMs,
+  senderHeaders,
+  statusHeaders,
+} from "./grpc-wire.ts";
+import { STREAM_BYTES } from "./http2-bounds.ts";
+import type { Http2Bounds, UnleasedBytes } from "./http2-bounds.ts";
+import { decodeLeased } from "./leased-decode.ts";
+import { GRPC_CODES } from "./rpc-status.ts";
+import type { RpcStatus } from "./rpc-status.ts";
+import { toRpcStatus } from "./sender-answers.ts";
+
+/** What a call needs of its connection and its door. */
+export interface Http2CallHost {
+  readonly settings: GrpcDoorSettings;
+  readonly bounds: Http2Bounds;
+  readonly unleased: UnleasedBytes;
+  /** The peer's, without port. */
+  readonly address: string;
+  /** Called once, when the stream is gone. */
+  onCallClosed(call: Http2Call): void;
+}
+
+/**
+ * reading: the message, or the lease for it, is not there yet. handling: it is, and the handler has it. answered: the
+ * answer is on its way, and what still comes is thrown away. gone: the stream is closed.
+ */
+type Phase = "reading" | "handling" | "answered" | "gone";
+
+/** The headers of every success; the flat form spares node:http2 the copying of an object. */
+const SUCCESS_HEADERS = [
+  ":status",
+  "200",
+  "content-type",
+  "application/grpc",
+  "grpc-accept-encoding",
+  ACCEPT_ENCODING,
+] as const;
+/** node:http2 reads `sendDate`, which its types do not know; gRPC has no use for a date. */
+const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
+const AT_ONCE = { endStream: true, sendDate: false };
+const WITHOUT_DATE = { endStream: false, sendDate: false };
+const OK_TRAILERS = { "grpc-status": "0" };
+
+function sendOkTrailers(this: ServerHttp2Stream): void {
+  this.sendTrailers(OK_TRAILERS);
+}
+
+/** One unary call on its stream, from its headers to its status. */
+export class Http2Call implements GrpcCall {
+  /** Milliseconds since the epoch, as the handler gets it. */
+  deadline = Number.POSITIVE_INFINITY;
+  readonly #stream: ServerHttp2Stream;
+  readonly #rawHeaders: readonly string[];
+  readonly #host: Http2CallHost;
+  readonly #reader = new GrpcMessageReader();
+  #phase: Phase = "reading";
+  #handler: GrpcHandler | undefined;
+  /** Of the message, where its flag says that it is compressed. */
+  #coding: string | undefined;
+  #abort: AbortController | undefined;
+  #client: ClientMetadata | undefined;
+  #lease: DoorLease | undefined;
+  #leasedAtMs = 0;
+  #unleasedBytes = 0;
+  #hasEnded = false;
+  /** When the client gives up, by its grpc-timeout. */
+  #timeoutAtMs = Number.POSITIVE_INFINITY;
+  /** When the phase must be over, apart from that. */
+  #phaseEndMs = Number.POSITIVE_INFINITY;
+
+  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[], host: Http2CallHost) {
+    this.#stream = stream;
+    this.#rawHeaders = rawHeaders;
+    this.#host = host;
+  }
+
+  get client(): ClientMetadata {
+    this.#client ??= new ClientMetadata(
+      "grpc",
+      this.#host.address,
+      boundedHeaders(senderHeaders(this.#rawHeaders)),
+      this.#host.settings.includeMetadata,
+    );
+    return this.#client;
+  }
+
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+
+  /** Whether the door had its say before the stream was gone. */
+  get isAnswered(): boolean {
+    return this.#phase === "answered";
+  }
+
+  /** Begins to listen to the stream, and refuses what its headers alone show to be wrong before a byte is read. */
+  open(headers: IncomingHttpHeaders): void {
+    const stream = this.#stream;
+    // A stream that fails says so here and in "close", where it is dealt with; without a listener it would be thrown.
+    stream.on("error", ignore);
+    // A paused stream does not close before it was read to its end, but is aborted at once.
+    stream.on("aborted", () => this.#onGone());
+    stream.on("close", () => this.#onClose());
+    stream.on("data", (chunk: Buffer) => this.#onData(chunk));
+    stream.on("end", () => this.#onEnd());
+    if (this.#refuseHead(headers)) return;
+    this.#phaseEndMs = this.#host.settings.clock.nowMs() + this.#host.bounds.bodyMs;
+    if (!this.#hold(STREAM_BYTES)) this.#refuseFull();
+  }
+
+  /** Called every bounds.tickMs. */
+  tick(nowMs: number): void {
+    switch (this.#phase) {
+      case "reading":
+        return this.#tickReading(nowMs);
+      case "handling":
+        if (nowMs >= this.#timeoutAtMs) this.#expire();
+        return;
+      case "answered":
+        if (nowMs >= this.#phaseEndMs) this.#stream.close(constants.NGHTTP2_CANCEL);
+        return;
+      case "gone":
+        return;
+    }
+  }
+
+  #tickReading(nowMs: number): void {
+    const { bodyGraceMs, bodyBytesPerSecondMin } = this.#host.bounds;
+    const { declaredSize, receivedSize } = this.#reader;
+    if (nowMs >= this.#timeoutAtMs) return this.#expire();
+    const isSlow =
+      this.#lease !== undefined &&
+      receivedSize < ((nowMs - this.#leasedAtMs - bodyGraceMs) * bodyBytesPerSecondMin) / 1000;
+    if (isSlow || nowMs >= this.#phaseEndMs) {
+      const came = declaredSize < 0 ? "nothing" : `${receivedSize} of ${declaredSize} bytes`;
+      return this.#refuse(toRpcStatus(new ConsumeError("retryable", `the message comes too slowly: ${came} came`)));
+    }
+    // While it waits for its lease nobody reads the stream, so this is where too much shows.
+    if (declaredSize >= 0 && receivedSize + this.#stream.readableLength > declaredSize) this.#refuseSecondMessage();
+  }
+
+  /** True where the call was refused. */
+  #refuseHead(headers: IncomingHttpHeaders): boolean {
+    const refusal = this.#findHttpFault(headers);
+    if (refusal === undefined) return this.#refuseGrpcHead(headers);
+    this.#answerHttp(refusal);
+    return true;
+  }
+
+  #findHttpFault(headers: IncomingHttpHeaders): HttpRefusal | undefined {
+    if (headers[":method"] !== "POST") {
+      return { status: 405, text: "405 method not allowed, supported: [POST]", headers: { allow: "POST" } };
+    }
+    if (isGrpcContentType(headers["content-type"])) return undefined;
+    const elsewhere = this.#host.settings.elsewhere;
+    const hint = elsewhere === undefined ? "" : `; ${elsewhere}`;
+    return { status: 415, text: `415 unsupported media type: this port speaks gRPC (application/grpc)${hint}` };
+  }
+
+  #refuseGrpcHead(headers: IncomingHttpHeaders): boolean {
+    const path = headers[":path"] ?? "";
+    this.#handler = this.#host.settings.methods.get(path);
+    const encoding = textOf(headers["grpc-encoding"]) ?? "identity";
+    this.#coding = GRPC_ENCODINGS.get(encoding);
+    const timeout = textOf(headers["grpc-timeout"]);
+    const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : parseGrpcTimeoutMs(timeout);
+    if (this.#handler === undefined) {
+      this.#refuse({ code: GRPC_CODES.UNIMPLEMENTED, message: `unknown method ${path.slice(0, 256)}` });
+    } else if (!GRPC_ENCODINGS.has(encoding)) {
+      const message = `unknown grpc-encoding ${encoding.slice(0, 64)}, supported: ${ACCEPT_ENCODING}`;
+      this.#refuse({ code: GRPC_CODES.UNIMPLEMENTED, message });
+    } else if (timeoutMs === undefined) {
+      this.#refuse({ code: GRPC_CODES.INTERNAL, message: `malformed grpc-timeout ${timeout?.slice(0, 64)}` });
+    } else {
+      this.#timeoutAtMs = this.#host.settings.clock.nowMs() + timeoutMs;
+      return false;
+    }
+    return true;
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.#phase !== "reading") return;
+    const reader = this.#reader;
+    const knewSize = reader.declaredSize >= 0;
+    reader.push(chunk);
+    if (reader.isOver) return this.#refuseSecondMessage();
+    if (!knewSize && reader.declaredSize >= 0) return this.#onPrefix();
+    // The lease is there one microtask after the prefix where there is room: before the next chunk. Else the flow stops:
+    // what node:http2 has taken in stays in its buffer, and the sender's window is not given back.
+    if (knewSize && this.#lease === undefined) this.#stream.pause();
+  }
+
+  #onPrefix(): void {
+    const { settings, bounds } = this.#host;
+    const { flag, declaredSize } = this.#reader;
+    if (flag > 1) return this.#refuseProtocol(`found the flag ${flag} in front of the message, expected 0 or 1`);
+    if (flag === 1 && this.#coding === undefined) {
+      return this.#refuseProtocol("the message is marked as compressed, and there is no grpc-encoding");
+    }
+    if (declaredSize > settings.messageBytesMax) return this.#refuseTooLarge(declaredSize);
+    const heldMax = 2 * bounds.streamWindowBytes;
+    if (!this.#hold(STREAM_BYTES + Math.min(declaredSize, heldMax))) return this.#refuseFull();
+    this.#phaseEndMs = Number.POSITIVE_INFINITY;
+    this.#acquire(declaredSize).then(
+      (lease) => this.#onLease(lease),
+      (error: unknown) => this.#refuse(toRpcStatus(ConsumeError.from(error))),
+    );
+  }
+
+  #acquire(bytes: number): Promise<DoorLease> {
+    return this.#host.settings.budget.acquire(bytes, this.#waitUntilMs(), this.signal);
+  }
+
+  /** The client's own deadline, or ours from now where it has none. */
+  #waitUntilMs(): number {
+    if (this.#timeoutAtMs !== Number.POSITIVE_INFINITY) return this.#timeoutAtMs;
+    return this.#host.settings.clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
+  }
+
+  #onLease(lease: DoorLease): void {
+    if (this.#phase !== "reading") return lease.release();
+    this.#lease = lease;
+    this.#hold(0);
+    this.#leasedAtMs = this.#host.settings.clock.nowMs();
+    this.#phaseEndMs = this.#leasedAtMs + this.#host.bounds.bodyMs;
+    this.#reader.admit();
+    if (this.#hasEnded) void this.#handle();
+    else if (this.#stream.isPaused()) this.#stream.resume();
+  }
+
+  #onEnd(): void {
+    this.#hasEnded = true;
+    if (this.#phase !== "reading") return;
+    if (!this.#reader.isWhole) {
+      this.#host.settings.observer?.onAbortedRequest();
+      this.#refuse(toRpcStatus(new ConsumeError("retryable", "the request ended before its message was whole")));
+    } else if (this.#lease !== undefined) void this.#handle();
+  }
+
+  async #handle(): Promise<void> {
+    this.#phase = "handling";
+    try {
+      const request = this.#reader.flag === 0 ? this.#reader.take() : await this.#decode(this.#coding!);
+      this.deadline = this.#waitUntilMs();
+      this.#answer(await this.#handler!(request, this));
+    } catch (error) {
+      this.#refuse(toRpcStatus(ConsumeError.from(error)));
+    } finally {
+      this.#release();
+    }
+  }
+
+  async #decode(coding: string): Promise<Buffer> {
+    const decoded = await decodeLeased(coding, this.#reader.take(), {
+      sizeMax: this.#host.settings.messageBytesMax,
+      acquire: (bytes) => this.#acquire(bytes),
+    });
+    this.#release();
+    this.#lease = decoded.lease;
+    this.#reader.drop();
+    return decoded.body;
+  }
+
+  #answer(response: Uint8Array): void {
+    if (this.#phase !== "handling") return;
+    this.#setAnswered();
+    const stream = this.#stream;
+    if (stream.closed || stream.destroyed) return;
+    stream.respond(SUCCESS_HEADERS, WITH_TRAILERS);
+    stream.on("wantTrailers", sendOkTrailers);
+    stream.end(frameMessage(response));
+  }
+
+  /** The call ends with this status; trailers-only, since no message of ours has left. */
+  #refuse(status: RpcStatus): void {
+    if (this.#phase !== "reading" && this.#phase !== "handling") return;
+    this.#setAnswered();
+    const headers = { ":status": 200, "content-type": "application/grpc", "grpc-accept-encoding": ACCEPT_ENCODING };
+    this.#respondAndEnd({ ...headers, ...statusHeaders(status) });
+  }
+
+  #answerHttp({ status, text, headers }: HttpRefusal): void {
+    this.#setAnswered();
+    const stream = this.#stream;
+    stream.respond({ ":status": status, "content-type": "text/plain", ...headers }, WITHOUT_DATE);
+    // node:http2 has ended the answer to HEAD already.
+    if (!stream.writableEnded) stream.end(text);
+    this.#stopRequest();
+  }
+
+  #respondAndEnd(headers: Readonly<Record<string, string | number>>): void {
+    if (this.#stream.closed || this.#stream.destroyed) return;
+    this.#stream.respond(headers, AT_ONCE);
+    this.#stopRequest();
+  }
+
+  /** An answer that did not wait for the request's end: RST_STREAM with NO_ERROR asks the client to stop sending (RFC 9113, 8.1). */
+  #stopRequest(): void {
+    if (!this.#hasEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    // A paused stream would keep what it holds for ever; from now on onData() throws it away.
+    this.#stream.resume();
+  }
+
+  #setAnswered(): void {
+    if (this.#phase === "reading") this.#release();
+    this.#phase = "answered";
+    this.#phaseEndMs = this.#host.settings.clock.nowMs() + this.#host.bounds.lingerMs;
+    this.#hold(0);
+    this.#reader.drop();
+  }
+
+  #refuseProtocol(message: string): void {
+    this.#refuse({ code: GRPC_CODES.INTERNAL, message });
+  }
+
+  #refuseSecondMessage(): void {
+    this.#refuseProtocol(`a unary call takes one message, found more behind its ${this.#reader.declaredSize} bytes`);
+    this.#abort?.abort();
+  }
+
+  #refuseTooLarge(size: number): void {
+    const message = `the request message is ${size} bytes, over the limit of ${this.#host.settings.messageBytesMax} bytes; send smaller batches`;
+    this.#refuse(toRpcStatus(new ConsumeError("too_large", message)));
+  }
+
+  #refuseFull(): void {
+    const message = `no room at the doors: requests that wait hold ${this.#host.unleased.bytes} bytes`;
+    this.#refuse(toRpcStatus(new ConsumeError("refused", message)));
+  }
+
+  /** The client's time is over. The handler is told; it gives the lease back when it is done. */
+  #expire(): void {
+    this.#refuse({ code: GRPC_CODES.DEADLINE_EXCEEDED, message: "the client's deadline has passed" });
+    this.#abort?.abort();
+  }
+
+  /** The client has cancelled or gone, or the connection has ended. */
+  #onGone(): void {
+    if (this.#phase !== "reading" && this.#phase !== "handling") return;
+    if (this.#phase === "reading") {
+      this.#host.settings.observer?.onAbortedRequest();
+      this.#release();
+    }
+    this.#phase = "gone";
+    this.#hold(0);
+    this.#reader.drop();
+    this.#abort?.abort();
+    // Lets a paused stream come to its end.
+    this.#stream.resume();
+  }
+
+  #onClose(): void {
+    this.#onGone();
+    this.#host.onCallClosed(this);
+  }
+
+  #release(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+  }
+
+  /** Counts what this call holds without a lease. False where there is no room for more. */
+  #hold(bytes: number): boolean {
+    if (!this.#host.unleased.change(bytes - this.#unleasedBytes)) return false;
+    this.#unleasedBytes = bytes;
+    return true;
+  }
+}
+
+interface HttpRefusal {
+  readonly status: number;
+  readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+function ignore(): void {}
+
+function textOf(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
+}

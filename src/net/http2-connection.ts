@@ -1,0 +1,231 @@
+import { constants, performServerHandshake } from "node:http2";
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import { plainAddress } from "./client-headers.ts";
+import { GRPC_KEEPALIVE_DEFAULT } from "./grpc-door.ts";
+import type { GrpcDoorSettings, GrpcKeepalive } from "./grpc-door.ts";
+import type { Http2Bounds, UnleasedBytes } from "./http2-bounds.ts";
+import { Http2Call } from "./http2-call.ts";
+import type { Http2CallHost } from "./http2-call.ts";
+
+/** What a connection needs of its door. */
+export interface Http2ConnectionHost {
+  readonly settings: GrpcDoorSettings;
+  readonly bounds: Http2Bounds;
+  readonly unleased: UnleasedBytes;
+  /** The first of its requests has come, or the last of them has gone. */
+  onBusyChange(connection: Http2Connection, isBusy: boolean): void;
+}
+
+/** As Go's gRPC: two pings too early are forgiven, and all are once an answer has left. */
+const PING_STRIKES_MAX = 2;
+/** Go's gRPC too: pings of a connection without requests, where they are not permitted, may come this seldom. */
+const IDLE_PING_MS = 2 * 60 * 60 * 1000;
+
+/** The last stream that a GOAWAY may name: all that the client has sent by then are still taken (RFC 9113, 6.8). */
+const ALL_STREAMS = 2 ** 31 - 1;
+/** How long a client has to answer that; afterwards the connection closes with its last request, whatever may be on its way. */
+const GOAWAY_ANSWER_MS = 1_000;
+
+/** One HTTP/2 connection: its calls, its keepalive, its manners and its end. */
+export class Http2Connection implements Http2CallHost {
+  readonly settings: GrpcDoorSettings;
+  readonly bounds: Http2Bounds;
+  readonly unleased: UnleasedBytes;
+  readonly address: string;
+  readonly #host: Http2ConnectionHost;
+  readonly #keepalive: GrpcKeepalive;
+  readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
+  readonly #calls = new Set<Http2Call>();
+  readonly #resets: ResetAllowance;
+  readonly #ageEndMs: number;
+  #idleSinceMs: number;
+  /** When the connection was last known to live: bytes came, or an answer to our ping. */
+  #aliveMs: number;
+  #bytesRead = 0;
+  #pingSentMs: number | undefined;
+  #lastPingMs = Number.NEGATIVE_INFINITY;
+  #pingStrikes = 0;
+  /** When the first GOAWAY went out; the second follows. */
+  #drainingMs: number | undefined;
+  /** When what is left is cut off. */
+  #cutMs = Number.POSITIVE_INFINITY;
+
+  constructor(socket: Socket, host: Http2ConnectionHost) {
+    const { settings, bounds, unleased } = host;
+    this.settings = settings;
+    this.bounds = bounds;
+    this.unleased = unleased;
+    this.address = plainAddress(socket.remoteAddress);
+    this.#host = host;
+    this.#socket = socket;
+    this.#keepalive = settings.keepalive ?? GRPC_KEEPALIVE_DEFAULT;
+    const nowMs = settings.clock.monotonicMs();
+    this.#resets = new ResetAllowance(settings.streamsMax, bounds.resetsPerSecond, nowMs);
+    this.#ageEndMs = nowMs + this.#keepalive.maxConnectionAgeMs * (0.9 + Math.random() * 0.2);
+    this.#idleSinceMs = nowMs;
+    this.#aliveMs = nowMs;
+    this.#session = performServerHandshake(socket, sessionOptions(settings, bounds));
+    this.#listen();
+  }
+
+  get isIdle(): boolean {
+    return this.#calls.size === 0;
+  }
+
+  #listen(): void {
+    const session = this.#session;
+    session.setLocalWindowSize(this.bounds.connectionWindowBytes);
+    session.on("stream", (stream, headers, _flags, rawHeaders) => this.#onStream(stream, headers, rawHeaders));
+    session.on("ping", () => this.#onPing());
+    // node:http2 ends the connection itself: a fault in the frames, a flood, a reset. "close" of the socket follows.
+    session.on("error", () => undefined);
+  }
+
+  /** Called every bounds.tickMs. */
+  tick(nowMs: number, monotonicMs: number): void {
+    for (const call of this.#calls) call.tick(nowMs);
+    if (this.#session.destroyed) return;
+    if (monotonicMs >= this.#cutMs) return this.destroy();
+    if (this.#drainingMs !== undefined) {
+      if (monotonicMs - this.#drainingMs >= GOAWAY_ANSWER_MS) this.#session.close();
+      return;
+    }
+    this.#tickKeepalive(monotonicMs);
+  }
+
+  #tickKeepalive(nowMs: number): void {
+    const { maxConnectionIdleMs, maxConnectionAgeGraceMs, timeMs, timeoutMs } = this.#keepalive;
+    if (this.isIdle && nowMs - this.#idleSinceMs >= maxConnectionIdleMs) return this.drain();
+    if (nowMs >= this.#ageEndMs) {
+      this.#cutMs = nowMs + maxConnectionAgeGraceMs;
+      return this.drain();
+    }
+    if (this.#socket.bytesRead !== this.#bytesRead) {
+      this.#bytesRead = this.#socket.bytesRead;
+      this.#aliveMs = nowMs;
+      this.#pingSentMs = undefined;
+    } else if (this.#pingSentMs !== undefined) {
+      if (nowMs - this.#pingSentMs >= timeoutMs) this.destroy();
+    } else if (nowMs - this.#aliveMs >= timeMs) {
+      this.#pingSentMs = nowMs;
+      this.#session.ping(ignorePingAnswer);
+    }
+  }
+
+  /**
+   * Asks the client to go without losing a request: the first GOAWAY says that no more shall come, and when the client has
+   * seen it (it has answered a ping behind it) the second one says which was the last. Then calls in flight end. Idempotent.
+   */
+  drain(): void {
+    if (this.#drainingMs !== undefined || this.#session.destroyed) return;
+    this.#drainingMs = this.settings.clock.monotonicMs();
+    this.#session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
+    const isSent = this.#session.ping((error) => {
+      if (error === null) this.#session.close();
+    });
+    if (!isSent) this.#session.close();
+  }
+
+  /** Ends a connection without requests, or one that drains already, as fast as a GOAWAY allows. */
+  close(): void {
+    this.#session.close();
+  }
+
+  destroy(): void {
+    this.#session.destroy();
+    this.#socket.destroy();
+  }
+
+  onCallClosed(call: Http2Call): void {
+    if (!this.#calls.delete(call)) return;
+    if (call.isAnswered) this.#pingStrikes = 0;
+    else this.#countReset();
+    if (!this.isIdle) return;
+    this.#idleSinceMs = this.settings.clock.monotonicMs();
+    this.#host.onBusyChange(this, false);
+  }
+
+  #onStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, rawHeaders: readonly string[]): void {
+    // Opened and reset in one packet: it is gone before we hear of it, and its errors with it.
+    if (stream.destroyed || stream.closed) {
+      stream.on("error", () => undefined);
+      return this.#countReset();
+    }
+    const call = new Http2Call(stream, rawHeaders, this);
+    this.#calls.add(call);
+    if (this.#calls.size === 1) this.#host.onBusyChange(this, true);
+    call.open(headers);
+  }
+
+  #countReset(): void {
+    if (this.#session.destroyed || this.#resets.take(this.settings.clock.monotonicMs())) return;
+    this.#calmDown(`it opened and reset streams faster than ${this.bounds.resetsPerSecond} a second`);
+  }
+
+  #onPing(): void {
+    const nowMs = this.settings.clock.monotonicMs();
+    const { minTimeMs, permitWithoutStream } = this.#keepalive;
+    const wantedMs = this.isIdle && !permitWithoutStream ? IDLE_PING_MS : minTimeMs;
+    const isEarly = nowMs - this.#lastPingMs < wantedMs;
+    this.#lastPingMs = nowMs;
+    if (!isEarly) return;
+    this.#pingStrikes += 1;
+    if (this.#pingStrikes > PING_STRIKES_MAX)
+      this.#calmDown("it pinged more often than keepalive.enforcement_policy allows", TOO_MANY_PINGS);
+  }
+
+  #calmDown(reason: string, data?: Buffer): void {
+    if (this.#session.destroyed) return;
+    this.settings.observer?.onEndedConnection(this.address, reason);
+    // Clients know this word, and ping half as often from then on.
+    if (data !== undefined) this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, data);
+    this.#session.destroy(new Error(reason), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+const TOO_MANY_PINGS = Buffer.from("too_many_pings");
+
+/** That an answer came shows in the bytes read. */
+function ignorePingAnswer(): void {}
+
+function sessionOptions(
+  { streamsMax }: GrpcDoorSettings,
+  bounds: Http2Bounds,
+): Parameters<typeof performServerHandshake>[1] {
+  return {
+    settings: {
+      maxConcurrentStreams: streamsMax,
+      initialWindowSize: bounds.streamWindowBytes,
+      maxHeaderListSize: bounds.headerBytesMax,
+      enablePush: false,
+    },
+    // nghttp2 counts resets too, answered ones with them, and ends with INTERNAL_ERROR: ours comes first.
+    streamResetBurst: 4 * (streamsMax + bounds.resetsPerSecond),
+    streamResetRate: 4 * bounds.resetsPerSecond,
+  };
+}
+
+/** As many resets at once as streams may be open, and then so many a second. */
+class ResetAllowance {
+  readonly #burst: number;
+  readonly #perSecond: number;
+  #left: number;
+  #atMs: number;
+
+  constructor(burst: number, perSecond: number, nowMs: number) {
+    this.#burst = burst;
+    this.#perSecond = perSecond;
+    this.#left = burst;
+    this.#atMs = nowMs;
+  }
+
+  take(nowMs: number): boolean {
+    this.#left = Math.min(this.#burst, this.#left + ((nowMs - this.#atMs) * this.#perSecond) / 1000);
+    this.#atMs = nowMs;
+    if (this.#left < 1) return false;
+    this.#left -= 1;
+    return true;
+  }
+}
