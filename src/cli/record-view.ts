@@ -84,11 +84,11 @@ export function writeLines(records: readonly LogJson[], view: View): string[] {
   return lines;
 }
 
-/** A lead of fixed width and the body, coloured by its level. */
-export function writeLine(lead: string, record: LogJson, view: View): string {
+/** A lead of fixed width and the body, coloured by its level, or by `plainStyle` where the level has no colour. */
+export function writeLine(lead: string, record: LogJson, view: View, plainStyle?: Style): string {
   const body = visibleText(record.message === "" ? (record.event_name ?? "") : record.message);
   const text = `${lead}  ${body}`;
   const line = (view.isFull ? text : cutText(text, view.columns)).trimEnd();
-  const style = levelStyle(record.level);
+  const style = levelStyle(record.level) ?? plainStyle;
   return style === undefined ? line : view.paint(style, line);
 }

@@ -14,9 +14,14 @@ const DEPTH_MAX = 12;
 
 /**
  * Spans as a tree in time order: name, start from the first, duration, worker, and the error where it failed.
+ * With `origins`, the ids of the spans in which failures began, only these are given the room to say why.
  * A span whose parent is not among them stands at the root. Parents in a circle, which no tree holds, stand there too.
  */
-export function writeSpanTree(spans: readonly SpanJson[], originId: string | undefined, view: View): string[] {
+export function writeSpanTree(
+  spans: readonly SpanJson[],
+  origins: ReadonlySet<string> | undefined,
+  view: View,
+): string[] {
   const branches = orderAsTree(spans);
   const startUs = branches.reduce((start, { span }) => Math.min(start, span.time_us), Infinity);
   const nameColumns = columnWidth(
@@ -31,19 +36,20 @@ export function writeSpanTree(spans: readonly SpanJson[], originId: string | und
     const took = formatMs(span.duration_ms).padStart(12);
     const worker = workerColumns === 0 ? "" : `  ${fitText(workerName(span), workerColumns)}`;
     const lead = `${fitText(name, nameColumns)}${start}${took}${worker}`;
-    return writeSpan(lead, span, originId, view);
+    return writeSpan(lead, span, origins, view);
   });
 }
 
 /** One line; where the reason of a failure has no room on it, it stands on the next. */
-function writeSpan(lead: string, span: SpanJson, originId: string | undefined, view: View): string[] {
+function writeSpan(lead: string, span: SpanJson, origins: ReadonlySet<string> | undefined, view: View): string[] {
   const fit = (text: string): string => (view.isFull ? text.trimEnd() : cutText(text.trimEnd(), view.columns));
   if (span.status !== "error") return [fit(lead)];
-  const marked = `${lead}  ✗${span.id === originId ? " it began here" : ""}`;
+  const isOrigin = origins?.has(span.id) ?? false;
+  const marked = `${lead}  ✗${isOrigin ? " it began here" : ""}`;
   const why = visibleText(failureText(span));
   const whole = `${marked} ${why}`;
-  const lines = why === "" || textWidth(whole) <= view.columns ? [whole] : [marked, `${REASON_INDENT}${why}`];
-  return lines.map((line) => view.paint("bad", fit(line)));
+  const fits = why === "" || textWidth(whole) <= view.columns || !(isOrigin || origins === undefined);
+  return (fits ? [whole] : [marked, `${REASON_INDENT}${why}`]).map((line) => view.paint("bad", fit(line)));
 }
 
 const REASON_INDENT = " ".repeat(8);

@@ -75,10 +75,10 @@ function writeAttempt(attempt: AttemptJson, view: View): string {
 function writeSpans(story: JobStory, view: View): string[] {
   if (story.spans.length === 0) return ["no spans: its workers send no traces, or they have not arrived"];
   const failed = story.spans.filter((span) => span.status === "error").length;
-  const originId = story.attempts.at(-1)?.origin_id;
+  const origins = new Set(story.attempts.flatMap((attempt) => attempt.origin_id ?? []));
   return [
     heading(`${countOf(story.spans.length, "span")}, ${failed} failed`, view),
-    ...writeSpanTree(story.spans, originId, view),
+    ...writeSpanTree(story.spans, origins, view),
   ];
 }
 
@@ -110,11 +110,8 @@ function writeStoryLine(
   const worker = workerColumns === 0 ? "" : ` ${fitText(workerName(line), workerColumns)}`;
   // A neighbour that belongs to another job says to which.
   const job = line.is_neighbour && line.job_id !== undefined ? ` [${visibleText(line.job_id)}]` : "";
-  return writeLine(
-    `${mark}${line.is_neighbour ? "·" : " "} ${time}${tries} ${levelLetter(line.level)}${worker}${job}`,
-    line,
-    view,
-  );
+  const lead = `${mark}${line.is_neighbour ? "·" : " "} ${time}${tries} ${levelLetter(line.level)}${worker}${job}`;
+  return writeLine(lead, line, view, line.is_neighbour ? "dim" : undefined);
 }
 
 /** The machine named, its other workers, and whoever does the same work elsewhere, with what failed there. */

@@ -55,8 +55,12 @@ export interface JobStory {
 
 /** Traces that one job is followed into; a retry has one of its own, more is a job id used for something else. */
 const TRACES_MAX = 32;
-/** What a worker says just before it takes a job, and just after it has ended, explains many a failure. */
-const NEIGHBOUR_MICROS = 2_000_000;
+/**
+ * What a worker says just before it takes a job, and just after it has ended, explains many a failure. The margin is as
+ * long as the attempt within these bounds, so that a job of 50 ms does not drown in its neighbours.
+ */
+const MARGIN_MICROS_MIN = 500_000;
+const MARGIN_MICROS_MAX = 2_000_000;
 const PEERS_MAX = 50;
 
 /** Everything of one job in time order; undefined where no record names it. */
@@ -143,14 +147,11 @@ function workerSelection(segment: SegmentReader, attempt: Attempt): RowSelection
     attempt.workerId,
   ]);
   if (origins.length === 0) return undefined;
+  const margin = Math.min(MARGIN_MICROS_MAX, Math.max(MARGIN_MICROS_MIN, attempt.to - attempt.from));
   return {
     index: "origin",
     condition: "r.origin IN (SELECT value FROM json_each(?)) AND r.time BETWEEN ? AND ?",
-    values: [
-      JSON.stringify(origins.map((row) => row["id"])),
-      Math.max(0, attempt.from - NEIGHBOUR_MICROS),
-      attempt.to + NEIGHBOUR_MICROS,
-    ],
+    values: [JSON.stringify(origins.map((row) => row["id"])), Math.max(0, attempt.from - margin), attempt.to + margin],
   };
 }
 
