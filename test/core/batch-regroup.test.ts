@@ -59,7 +59,7 @@ describe("moveToResource", () => {
 
   it("joins a group that came with the same attributes in another order", () => {
     const batch = logsOf(
-      { attributes: [text("a", "1"), text("machine.id", "m")], records: ["one"] },
+      { attributes: [text("machine.id", "m"), text("a", "1")], records: ["one"] },
       { attributes: [text("a", "1")], records: ["two", "three"] },
     );
     for (const record of batch.view) if (record.body === "two") record.moveToResource({ set: { "machine.id": "m" } });

@@ -226,12 +226,41 @@ export class ProtobufWriter {
     return isMostlyUnused ? bytes.slice() : bytes;
   }
 
+  /** Forgets everything, for the next use of the same buffer; a large one is given back. */
+  reset(): void {
+    if (this.#buffer.length > SCRATCH_SIZE_MAX) this.#buffer = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+    this.#position = 0;
+    this.#open.length = 0;
+    this.#references = undefined;
+    this.#referencedSize = 0;
+  }
+
   #reserve(size: number): void {
     const needed = this.#position + size;
     if (needed <= this.#buffer.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
     this.#buffer.copy(larger, 0, 0, this.#position);
     this.#buffer = larger;
+  }
+}
+
+const SCRATCH_SIZE = 1024;
+const SCRATCH_SIZE_MAX = 64 * 1024;
+const scratch = new ProtobufWriter(SCRATCH_SIZE);
+let isScratchInUse = false;
+
+/** What `write` writes, in a piece of its own: for single values, where a buffer for each would cost more than the value. */
+export function encodeValue(write: (out: ProtobufWriter) => void): Uint8Array {
+  // A getter of the value being written may write another value meanwhile.
+  const out = isScratchInUse ? new ProtobufWriter() : scratch;
+  const wasInUse = isScratchInUse;
+  isScratchInUse = true;
+  try {
+    out.reset();
+    write(out);
+    return out.toBytes();
+  } finally {
+    isScratchInUse = wasInUse;
   }
 }
 

@@ -90,7 +90,7 @@ class RandomWriter {
     const random = this.#random;
     const isMessage = field.resolvedType instanceof protobuf.Type;
     if (field.repeated) {
-      if (GROUP_FIELDS.has(field.name)) return 1 + random.below(3);
+      if (GROUP_FIELDS.has(field.name)) return random.chance(0.1) ? 0 : 1 + random.below(3);
       if (isMessage && depth > 9) return 0;
       return depth === 2 ? random.below(this.#settings.size + 1) : random.below(4);
     }

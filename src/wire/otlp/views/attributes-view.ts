@@ -1,4 +1,4 @@
-import { ProtobufWriter } from "../../protobuf/writer.ts";
+import { encodeValue } from "../../protobuf/writer.ts";
 import { LENGTH_DELIMITED } from "../../protobuf/wire-type.ts";
 import { FieldWalker } from "../../protobuf/walker.ts";
 import { readText } from "../../text.ts";
@@ -177,11 +177,11 @@ export class AttributesView implements Attributes {
     const slice = this.#find(keyPattern(from));
     if (slice === undefined) return false;
     const pattern = keyPattern(to);
-    const out = new ProtobufWriter(32 + slice.end - slice.start);
-    out.stringField(KEY_FIELD, pattern.text);
-    out.tag(VALUE_FIELD, LENGTH_DELIMITED);
-    out.bytes(slice.bytes, slice.start, slice.end);
-    const bytes = out.toBytes();
+    const bytes = encodeValue((out) => {
+      out.stringField(KEY_FIELD, pattern.text);
+      out.tag(VALUE_FIELD, LENGTH_DELIMITED);
+      out.bytes(slice.bytes, slice.start, slice.end);
+    });
     this.#edit(pattern).pair = { bytes, start: 0, end: bytes.length };
     return true;
   }
@@ -324,8 +324,6 @@ export function encodePair(key: string, value: AttributeInput): Slice {
 }
 
 function encodeNewPair(key: string, value: AttributeInput): Slice {
-  const out = new ProtobufWriter(64);
-  writeKeyValue(out, key, value);
-  const bytes = out.toBytes();
+  const bytes = encodeValue((out) => writeKeyValue(out, key, value));
   return { bytes, start: 0, end: bytes.length };
 }

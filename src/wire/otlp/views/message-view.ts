@@ -1,5 +1,5 @@
 import { FieldWalker } from "../../protobuf/walker.ts";
-import { ProtobufWriter } from "../../protobuf/writer.ts";
+import { encodeValue } from "../../protobuf/writer.ts";
 import type { BatchState } from "./batch-state.ts";
 import { createMessageEdits, type MessageEdits } from "./edits.ts";
 import type { FieldReader, FieldWriter } from "./field-codecs.ts";
@@ -40,11 +40,10 @@ export abstract class MessageView {
   }
 
   protected write<T>(codec: FieldWriter<T>, number: number, value: T): void {
-    const out = new ProtobufWriter(32);
-    codec.write(out, number, value);
+    const field = encodeValue((out) => codec.write(out, number, value));
     const edits = this.openEdits();
     edits.scalars ??= new Map();
-    edits.scalars.set(number, out.toBytes());
+    edits.scalars.set(number, field);
   }
 }
 
