@@ -167,7 +167,10 @@ export class RoomList {
   /** A source without a deadline stays for as long as only blocking queues hold it up. */
   #mayStay(request: RoomRequest): boolean {
     if (request.deadlineMs !== Number.POSITIVE_INFINITY) return false;
-    return lacking(request).every((queue) => queue.waitsForever);
+    const queues = lacking(request);
+    // None lacks where memory is what it waits for: then all that it needs must be blocking ones.
+    const reasons = queues.length > 0 ? queues : request.needs.map(({ room }) => room);
+    return reasons.every((queue) => queue.waitsForever);
   }
 
   #expire(waiter: Waiter): void {

@@ -199,6 +199,14 @@ describe("room in the queues", () => {
     expect(messageOf(waiter)).toMatch(/high memory usage/);
   });
 
+  it("answers a sender without a deadline after five seconds of memory pressure too", async () => {
+    const { ask, clock, pressure } = openRooms([10]);
+    pressure.report("memory_limiter", "hard");
+    const waiter = ask([1]);
+    await clock.advance(5_000);
+    expect(messageOf(waiter)).toMatch(/high memory usage/);
+  });
+
   it("refuses all who wait at shutdown, and still admits what fits", async () => {
     const { ask, clock, rooms } = openRooms([10, 10]);
     ask([10, 0]);
