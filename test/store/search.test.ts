@@ -229,7 +229,9 @@ describe("a search", () => {
     );
     let nowMs = 0;
     const reader = openReader(limits.directory, () => (nowMs += 20_000));
-    const { status, json } = ask<{ error: { message: string } }>(reader, "/api/logs", { q: "span_id:0000000000000001" });
+    const { status, json } = ask<{ error: { message: string } }>(reader, "/api/logs", {
+      q: "span_id:0000000000000001",
+    });
     expect(status).toBe(503);
     expect(json.error.message).toContain("ended after 60000 ms");
   });

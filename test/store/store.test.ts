@@ -120,6 +120,16 @@ describe("the store and its threads", () => {
     expect(asked.length - refused.length).toBeGreaterThanOrEqual(64);
   });
 
+  test("a reader that does not end its question is ended, and the next question is answered by a new one", async () => {
+    const { store, clock } = await openStore();
+    await append(store, [{ body: "x" }]);
+    // The thread is still starting when its time is over: as good as stuck.
+    const stuck = find(store, "");
+    await clock.advance(10_000);
+    await expect(stuck).rejects.toMatchObject({ kind: "over_budget" });
+    expect((await find(store, "")).records).toHaveLength(1);
+  });
+
   test("a second store on the same folder is refused, and its threads end", async () => {
     const { directory } = await openStore();
     const second = openStore({ directory });
