@@ -93,6 +93,42 @@ describe("moveToResource", () => {
     ]);
   });
 
+  it("keeps groups that came without records, and their place", () => {
+    const empty = createBatch(
+      "logs",
+      encodeReference("logs", {
+        resourceLogs: [
+          { resource: { attributes: [text("a", "1")] } },
+          { resource: { attributes: [text("a", "2")] }, scopeLogs: [{ scope: { name: "empty" } }] },
+          {
+            resource: { attributes: [text("a", "3")] },
+            scopeLogs: [{ logRecords: [{ body: { stringValue: "one" } }] }],
+          },
+        ],
+      }),
+      context,
+    );
+    for (const record of empty.view) record.moveToResource({ set: { "machine.id": "m" } });
+    expect(groupsOf(empty)).toEqual([
+      { resource: { a: "1" }, bodies: [] },
+      { resource: { a: "2" }, bodies: [] },
+      { resource: { a: "3", "machine.id": "m" }, bodies: ["one"] },
+    ]);
+  });
+
+  it("leaves one occurrence of a key that stood twice on the resource", () => {
+    const batch = logsOf({
+      attributes: [text("machine.id", "x"), text("b", "2"), text("machine.id", "y")],
+      records: ["one"],
+    });
+    for (const record of batch.view) record.moveToResource({ set: { "machine.id": "m" } });
+    const [moved] = [...createBatch("logs", joinSlices(batch.encode()), context).view];
+    expect([...(moved?.resource.attributes ?? [])]).toEqual([
+      ["machine.id", "m"],
+      ["b", "2"],
+    ]);
+  });
+
   it("adds up where a record moves twice", () => {
     const batch = logsOf({ attributes: [], records: ["one"] });
     for (const record of batch.view) {

@@ -106,6 +106,16 @@ describe("scanRequest", () => {
     expect(error.offset).toBe(Number(/offset (\d+)/.exec(message)?.[1]));
   });
 
+  it("looks into a text whose first byte of the length happens to fit the value", () => {
+    // 131 bytes of AnyValue: tag 1 and a length of 0x81 0x7f, which is 16,257 and not 129.
+    const value = [0x0a, 0x81, 0x7f, ...Array.from({ length: 128 }, () => 0x61)];
+    const record = [0x2a, ...varint(value.length), ...value];
+    const scope = [0x12, ...varint(record.length), ...record];
+    const group = [0x12, ...varint(scope.length), ...scope];
+    const error = errorOf("logs", Uint8Array.from([0x0a, ...varint(group.length), ...group]));
+    expect(error.path).toBe(`${RECORD}.body.stringValue`);
+  });
+
   it("names the element of a list that is wrong", () => {
     const good = field(6, field(1, 0x61));
     const bad = field(6, field(1, 0x61), 0x12, 0x7f);
