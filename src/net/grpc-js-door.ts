@@ -1,14 +1,15 @@
 import { createServer } from "node:net";
 import type { Server as TcpServer, Socket } from "node:net";
 import { Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
-import type { sendUnaryData, ServerReadableStream } from "@grpc/grpc-js";
+import type { sendUnaryData, ServerOptions, ServerReadableStream } from "@grpc/grpc-js";
 import type { Endpoint } from "../config/endpoint.ts";
 import { ClientMetadata } from "../core/client-metadata.ts";
 import type { DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
 import { boundedHeaders, plainAddress } from "./client-headers.ts";
-import type { GrpcDoor, GrpcDoorSettings, GrpcHandler } from "./grpc-door.ts";
+import { GRPC_KEEPALIVE_DEFAULT } from "./grpc-door.ts";
+import type { GrpcDoor, GrpcDoorSettings, GrpcHandler, GrpcKeepalive } from "./grpc-door.ts";
 import { waitOrCut } from "./graceful-stop.ts";
 import { listen } from "./listener.ts";
 import { encodeStatus } from "./rpc-status.ts";
@@ -44,10 +45,12 @@ export class GrpcJsDoor implements GrpcDoor {
       "grpc.max_receive_message_length": settings.messageBytesMax,
       "grpc.max_concurrent_streams": settings.streamsMax,
       "grpc.enable_channelz": 0,
+      ...keepaliveOptions(settings.keepalive),
     });
     for (const [path, handler] of settings.methods) this.#register(path, handler);
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#listener = createServer((socket) => {
+    const createListener = settings.createListener ?? createServer;
+    this.#listener = createListener((socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
       injector.injectConnection(socket);
@@ -104,6 +107,18 @@ export class GrpcJsDoor implements GrpcDoor {
       lease.release();
     }
   }
+}
+
+/** Those that grpc-js knows: what clients may ping is no business of its server's. */
+function keepaliveOptions(keepalive: GrpcKeepalive = GRPC_KEEPALIVE_DEFAULT): ServerOptions {
+  const options: ServerOptions = {};
+  const { maxConnectionIdleMs, maxConnectionAgeMs, maxConnectionAgeGraceMs, timeMs, timeoutMs } = keepalive;
+  if (Number.isFinite(maxConnectionIdleMs)) options["grpc.max_connection_idle_ms"] = maxConnectionIdleMs;
+  if (Number.isFinite(maxConnectionAgeMs)) options["grpc.max_connection_age_ms"] = maxConnectionAgeMs;
+  if (Number.isFinite(maxConnectionAgeGraceMs)) options["grpc.max_connection_age_grace_ms"] = maxConnectionAgeGraceMs;
+  options["grpc.keepalive_time_ms"] = timeMs;
+  options["grpc.keepalive_timeout_ms"] = timeoutMs;
+  return options;
 }
 
 /** Serializes and deserializes: bytes in, bytes out. */

@@ -121,16 +121,14 @@ export class Http2Connection implements Http2CallHost {
   drain(): void {
     if (this.#drainingMs !== undefined || this.#session.destroyed) return;
     this.#drainingMs = this.settings.clock.monotonicMs();
+    // nghttp2 takes a connection without streams that has sent a GOAWAY for finished, and reads no more of it. What the
+    // client may have sent meanwhile is behind the last stream that the GOAWAY names, and safe to send again.
+    if (this.isIdle) return this.#session.close();
     this.#session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
     const isSent = this.#session.ping((error) => {
       if (error === null) this.#session.close();
     });
     if (!isSent) this.#session.close();
-  }
-
-  /** Ends a connection without requests, or one that drains already, as fast as a GOAWAY allows. */
-  close(): void {
-    this.#session.close();
   }
 
   destroy(): void {
@@ -143,6 +141,7 @@ export class Http2Connection implements Http2CallHost {
     if (call.isAnswered) this.#pingStrikes = 0;
     else this.#countReset();
     if (!this.isIdle) return;
+    if (this.#drainingMs !== undefined) this.#session.close();
     this.#idleSinceMs = this.settings.clock.monotonicMs();
     this.#host.onBusyChange(this, false);
   }

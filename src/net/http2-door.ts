@@ -50,10 +50,7 @@ export class Http2Door implements GrpcDoor, Http2ConnectionHost {
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
     for (const greeting of this.#greetings) greeting.destroy();
-    for (const connection of this.#connections) {
-      if (connection.isIdle) connection.close();
-      else connection.drain();
-    }
+    for (const connection of this.#connections) connection.drain();
     await closed;
     this.#ticker?.cancel();
   }

@@ -19,7 +19,37 @@ const MIB = 1024 * 1024;
  */
 const STREAMS_MAX_DEFAULT = 1000;
 
+/** Milliseconds; 0 stands for `standard`, as in Go's gRPC. */
+function keepaliveTime(what: string, standard: string): z.ZodType<number, string | undefined> {
+  return duration({ default: "0s" }).describe(`${what} 0s: ${standard}.`);
+}
+
+const keepaliveConfig = block({
+  server_parameters: optionalBlock(
+    block({
+      max_connection_idle: keepaliveTime("A connection without a request for this long is asked to go.", "never"),
+      max_connection_age: keepaliveTime("So is one of this age, a tenth more or less.", "never"),
+      max_connection_age_grace: keepaliveTime("What it then has to finish its requests.", "without end"),
+      time: keepaliveTime("A connection that is silent for this long is pinged.", "2h"),
+      timeout: keepaliveTime("It is closed where no answer comes in this time.", "20s"),
+    }),
+  ).describe("Connections that are idle, old or dead."),
+  enforcement_policy: optionalBlock(
+    block({
+      min_time: keepaliveTime(
+        "A client that pings more often, three times without a request between, is cut off.",
+        "5m",
+      ),
+      permit_without_stream: z.boolean().default(false).describe("Clients may ping while they have no request."),
+    }),
+  ).describe("Clients' pings; with `engine: grpc_js` it has no effect."),
+});
+
 const grpcConfig = block({
+  engine: z
+    .enum(["http2", "grpc_js"])
+    .default("http2")
+    .describe("Ours: what serves gRPC, node:http2 or @grpc/grpc-js (see Limits)."),
   endpoint: endpoint({ default: "localhost:4317" }).describe("Where it listens; port 0 lets the system choose."),
   transport: z.enum(["tcp"]).default("tcp").describe("Only tcp."),
   max_recv_msg_size_mib: z
@@ -39,7 +69,7 @@ const grpcConfig = block({
   write_buffer_size: unused(z.int().min(0).default(0)),
   tls: later(),
   auth: later(),
-  keepalive: later(),
+  keepalive: optionalBlock(keepaliveConfig).describe("As the Collector's."),
   middlewares: later(),
 });
 

@@ -3,11 +3,11 @@ import type { Endpoint } from "../../config/endpoint.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Receiver, Settings } from "../../core/component.ts";
 import type { SignalConsumers } from "../../core/consumer.ts";
-import { GrpcJsDoor } from "../../net/grpc-js-door.ts";
 import { HttpDoor } from "../../net/http-door.ts";
 import type { ListenSettings } from "../../net/listener.ts";
 import { messageBytesMax, streamsMax } from "./config.ts";
 import type { OtlpGrpcConfig, OtlpHttpConfig, OtlpReceiverConfig } from "./config.ts";
+import { createGrpcDoor, GrpcDoorWatch, grpcKeepalive } from "./grpc-engines.ts";
 import { otlpMethods } from "./grpc-methods.ts";
 import { otlpRoutes } from "./http-routes.ts";
 import { OtlpIntake } from "./intake.ts";
@@ -66,12 +66,16 @@ export class OtlpReceiver implements Receiver {
 
   #grpcDoor(host: Host, config: OtlpGrpcConfig): NamedDoor {
     const intake = new OtlpIntake(this.#settings, host, "grpc");
-    const door = new GrpcJsDoor({
+    const { http } = this.#config.protocols;
+    const door = createGrpcDoor(config, this.#settings, {
       ...this.#listenSettings(config.endpoint, "grpc"),
       methods: otlpMethods(intake, this.#next),
       messageBytesMax: messageBytesMax(config),
       streamsMax: streamsMax(config),
       includeMetadata: config.include_metadata,
+      keepalive: grpcKeepalive(config),
+      ...(http !== undefined && { elsewhere: `OTLP/HTTP is at ${http.endpoint}` }),
+      observer: new GrpcDoorWatch(this.#settings),
       budget: host.doors,
       clock: this.#settings.clock,
     });
