@@ -1,5 +1,5 @@
 import { brokenNode, listNode, mapNode, scalarNode } from "./located.ts";
-import type { Expansion, Located, LocatedEntry, LocatedScalar } from "./located.ts";
+import type { ExactNumber, Expansion, Located, LocatedEntry, LocatedScalar } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
 import { formatPath } from "./problem.ts";
 import type { Path, PathSegment, Problem } from "./problem.ts";
@@ -124,7 +124,7 @@ class Expander {
     const parsed = parseYamlValue(text, task.node.position);
     const isText = parsed === undefined || (parsed.kind === "scalar" && typeof parsed.value === "string");
     if (isText) return this.#value(parseTemplate(text) ?? [text], inner);
-    if (parsed.kind === "scalar") return this.#scalar(parsed.value, text, inner);
+    if (parsed.kind === "scalar") return this.#scalar(parsed.value, text, inner, parsed.exact);
     return this.#tree(parsed, text, inner);
   }
 
@@ -140,7 +140,8 @@ class Expander {
   }
 
   #treeScalar(scalar: LocatedScalar, task: Task): Located {
-    if (typeof scalar.value !== "string") return this.#scalar(scalar.value, String(scalar.value ?? ""), task);
+    if (typeof scalar.value !== "string")
+      return this.#scalar(scalar.value, String(scalar.value ?? ""), task, scalar.exact);
     return this.#value(parseTemplate(scalar.value) ?? [scalar.value], task);
   }
 
@@ -205,8 +206,13 @@ class Expander {
   }
 
   /** `text` is left out where the value is the text itself. */
-  #scalar(value: LocatedScalar["value"], text: string | undefined, task: Task): LocatedScalar {
-    return scalarNode(value, task.node.position, this.#expansion(text ?? String(value ?? ""), task));
+  #scalar(
+    value: LocatedScalar["value"],
+    text: string | undefined,
+    task: Task,
+    exact: ExactNumber | undefined = undefined,
+  ): LocatedScalar {
+    return scalarNode(value, task.node.position, this.#expansion(text ?? String(value ?? ""), task), exact);
   }
 
   #expansion(text: string, task: Task): Expansion {

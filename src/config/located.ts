@@ -1,3 +1,4 @@
+import type { Double } from "../wire/otlp/types.ts";
 import type { Path, Position } from "./problem.ts";
 
 /**
@@ -5,6 +6,8 @@ import type { Path, Position } from "./problem.ts";
  * What plain JavaScript values lose is kept here: positions, and which values came from a variable.
  */
 export type Located = LocatedScalar | LocatedMap | LocatedList;
+
+export type ExactNumber = Double | bigint;
 
 interface LocatedBase {
   readonly position: Position;
@@ -17,6 +20,8 @@ interface LocatedBase {
 export interface LocatedScalar extends LocatedBase {
   readonly kind: "scalar";
   readonly value: string | number | boolean | null;
+  /** The number as written where `value` alone loses something: `1.0` is a double, and 2^53 + 1 has its own last digit. */
+  readonly exact?: ExactNumber;
   /** Stands for something that was reported already, an alias or an expression: nothing more is said about it. */
   readonly isBroken?: true;
 }
@@ -48,8 +53,20 @@ export interface Expansion {
   readonly empty: readonly string[];
 }
 
-export function scalarNode(value: LocatedScalar["value"], position: Position, expansion?: Expansion): LocatedScalar {
-  return { kind: "scalar", value, position, nodeCount: 1, ...(expansion !== undefined && { expansion }) };
+export function scalarNode(
+  value: LocatedScalar["value"],
+  position: Position,
+  expansion?: Expansion,
+  exact?: ExactNumber,
+): LocatedScalar {
+  return {
+    kind: "scalar",
+    value,
+    position,
+    nodeCount: 1,
+    ...(expansion !== undefined && { expansion }),
+    ...(exact !== undefined && { exact }),
+  };
 }
 
 export function brokenNode(position: Position): LocatedScalar {
@@ -82,9 +99,18 @@ export function isNull(node: Located | undefined): boolean {
 
 /** A fresh plain value: the caller may change it. `__proto__` becomes a key like any other. */
 export function toPlain(node: Located): unknown {
-  if (node.kind === "scalar") return node.value;
-  if (node.kind === "list") return node.items.map(toPlain);
-  return Object.fromEntries(Array.from(node.entries, ([key, entry]) => [key, toPlain(entry.node)]));
+  return toValue(node, ({ value }) => value);
+}
+
+/** The same with exact numbers, for values that become attributes. */
+export function toLiteral(node: Located): unknown {
+  return toValue(node, ({ value, exact }) => exact ?? value);
+}
+
+function toValue(node: Located, scalar: (node: LocatedScalar) => unknown): unknown {
+  if (node.kind === "scalar") return scalar(node);
+  if (node.kind === "list") return node.items.map((item) => toValue(item, scalar));
+  return Object.fromEntries(Array.from(node.entries, ([key, entry]) => [key, toValue(entry.node, scalar)]));
 }
 
 export interface Place {

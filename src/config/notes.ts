@@ -13,6 +13,8 @@ export interface SettingNotes {
   readonly fix?: string | ((found: unknown) => string | undefined);
   /** A value as one would write it, for "requires a non-empty ...". */
   readonly example?: string;
+  /** The value becomes an attribute: numbers are handed over as they were written (LocatedScalar.exact). */
+  readonly literal?: boolean;
   /** The value never appears in a message. */
   readonly secret?: boolean;
   /** Turns the validated value back into what one writes in YAML, for print-config. */

@@ -1,10 +1,11 @@
+import type { ComponentFactory } from "../core/component.ts";
 import { formatComponentId, parseComponentId } from "../core/component-id.ts";
 import type { ComponentId } from "../core/component-id.ts";
 import { isSignal, SIGNALS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import type { Sections } from "./components.ts";
-import type { ConfiguredPipeline } from "./configuration.ts";
-import { isNull } from "./located.ts";
+import type { ConfiguredComponent, ConfiguredPipeline } from "./configuration.ts";
+import { isNull, placeAt } from "./located.ts";
 import type { LocatedEntry } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
 import { quote } from "./problem.ts";
@@ -32,9 +33,17 @@ export function readPipelines(
   report: Report,
 ): ReadonlyMap<string, ConfiguredPipeline> {
   const pipelines = new Map<string, ConfiguredPipeline>();
+  const checked = new Set<string>();
   for (const [key, body] of entries) {
     const named = readPipelineId(key, body, report);
-    const reader = new PipelineReader([...PIPELINES_PATH, key], body, named?.signal, sections, report);
+    const reader = new PipelineReader({
+      path: [...PIPELINES_PATH, key],
+      body,
+      signal: named?.signal,
+      sections,
+      report,
+      checked,
+    });
     const lists = reader.lists();
     if (named !== undefined)
       pipelines.set(formatComponentId(named.id), { ...named, ...lists, position: body.keyPosition });
@@ -65,6 +74,18 @@ function readPipelineId(key: string, { keyPosition }: LocatedEntry, report: Repo
   return undefined;
 }
 
+type AnyComponent = Pick<ConfiguredComponent, "config"> & { readonly factory: ComponentFactory };
+
+interface PipelinePlace {
+  readonly path: Path;
+  readonly body: LocatedEntry;
+  readonly signal: Signal | undefined;
+  readonly sections: Sections;
+  readonly report: Report;
+  /** Signals and processors that have been asked whether they fit; shared by all pipelines. */
+  readonly checked: Set<string>;
+}
+
 /** One pipeline. Its lists are checked even where its signal is not known, so that all problems come at once. */
 class PipelineReader {
   readonly #path: Path;
@@ -72,13 +93,15 @@ class PipelineReader {
   readonly #signal: Signal | undefined;
   readonly #sections: Sections;
   readonly #report: Report;
+  readonly #checked: Set<string>;
 
-  constructor(path: Path, body: LocatedEntry, signal: Signal | undefined, sections: Sections, report: Report) {
+  constructor({ path, body, signal, sections, report, checked }: PipelinePlace) {
     this.#path = path;
     this.#body = body;
     this.#signal = signal;
     this.#sections = sections;
     this.#report = report;
+    this.#checked = checked;
   }
 
   lists(): Record<Role, readonly string[]> {
@@ -125,10 +148,24 @@ class PipelineReader {
 
   #check(kinds: ReferenceKinds, reference: Reference): void {
     const kind = resolveReference(kinds, reference, this.#sections, this.#report);
-    const factory = kind === undefined ? undefined : this.#sections[kind].components.get(reference.id)?.factory;
-    if (kind === undefined || factory === undefined || this.#signal === undefined) return;
-    if (factory.signals.includes(this.#signal)) return;
+    const component = kind === undefined ? undefined : this.#sections[kind].components.get(reference.id);
+    if (kind === undefined || component === undefined || this.#signal === undefined) return;
+    const { factory } = component;
+    if (factory.signals.includes(this.#signal)) return this.#checkSignal(component, reference.id, this.#signal);
     const message = `${kind} ${reference.shown} does not support ${this.#signal}, only ${factory.signals.join(", ") || "no signal"}`;
     this.#report.problem(reference.position, reference.path, message, "leave it out of this pipeline");
+  }
+
+  /** What the component itself refuses in a pipeline of this signal: said where it stands, once for all such pipelines. */
+  #checkSignal({ factory, config }: AnyComponent, id: string, signal: Signal): void {
+    const body = this.#sections.processor.declared.get(id);
+    if (factory.kind !== "processor" || factory.signalProblems === undefined || body === undefined) return;
+    const key = `${signal} ${id}`;
+    if (this.#checked.has(key)) return;
+    this.#checked.add(key);
+    for (const { path, message, fix } of factory.signalProblems(signal, config)) {
+      const { position } = placeAt(body.node, body.keyPosition, path);
+      this.#report.problem(position, ["processors", id, ...path], message, fix);
+    }
   }
 }

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { Double } from "../wire/otlp/types.ts";
 import type { Configuration, ConfiguredPipeline } from "./configuration.ts";
 import { maskUserInfo } from "./found.ts";
 import { childrenAt, layersOf, notesAt } from "./schema-walk.ts";
@@ -45,6 +46,8 @@ function printPipeline({ receivers, processors, exporters }: ConfiguredPipeline)
 function print(layers: Layers, value: unknown): unknown {
   const notes = notesAt(layers);
   if (value instanceof Secret) return REDACTED;
+  if (value instanceof Double) return value.value;
+  if (typeof value === "bigint") return String(value);
   if (typeof value !== "object" || value === null) {
     if (notes.secret === true) return REDACTED;
     return typeof value === "string" ? maskUserInfo(value) : (notes.print?.(value) ?? value);

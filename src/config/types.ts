@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { AttributeInput } from "../wire/otlp/types.ts";
 import { formatByteSize, parseByteSize } from "./byte-size.ts";
 import { formatDuration, parseDurationMs } from "./duration.ts";
 import { parseEndpoint } from "./endpoint.ts";
@@ -136,6 +137,15 @@ export function secretMap(): z.ZodType<Readonly<Record<string, Secret>>, SecretM
 }
 
 type SecretMapInput = Record<string, string> | { readonly name: string; readonly value: string }[];
+
+/**
+ * Any YAML value, to become an attribute: `1.0` is a double, a long integer keeps its digits, and a list or map is one.
+ * undefined and null both say that nothing was written.
+ */
+export function literal(): z.ZodOptional<z.ZodType<AttributeInput | null>> {
+  const schema = z.unknown() as z.ZodType<unknown> as z.ZodType<AttributeInput | null>;
+  return annotate(schema, { type: "any value", literal: true }).optional();
+}
 
 export interface EndpointSettings extends Defaultable<string> {
   /**

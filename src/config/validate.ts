@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { fittingBranches, plainPath, problemsOf } from "./issues.ts";
 import type { BlockPlace } from "./issues.ts";
-import { isNull, placeAt, toPlain } from "./located.ts";
+import { isNull, placeAt, toLiteral, toPlain } from "./located.ts";
 import type { Located } from "./located.ts";
 import { nearestName } from "./nearest.ts";
 import { formatPath } from "./problem.ts";
@@ -55,6 +55,20 @@ class Attempt {
   constructor(block: BlockPlace) {
     this.#block = block;
     this.plain = isNull(block.root) ? {} : toPlain(block.root);
+    this.#keepLiterals(block.root, []);
+  }
+
+  /** Where the schema wants a literal, numbers are given as they were written. */
+  #keepLiterals(node: Located, path: Path): void {
+    if (node.kind === "scalar") return;
+    const children = node.kind === "list" ? node.items.entries() : node.entries;
+    for (const [segment, child] of children) {
+      const inner = "node" in child ? child.node : child;
+      const at = [...path, segment];
+      const parent = this.#valueAt(path);
+      if (notesAt(schemaAt(this.#block.schema, at).layers).literal !== true) this.#keepLiterals(inner, at);
+      else if (isContainer(parent)) Reflect.set(parent, segment, toLiteral(inner));
+    }
   }
 
   /** True if anything changed, so that the schema should be asked again. */

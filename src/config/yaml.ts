@@ -1,9 +1,10 @@
 import { isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
 import type { Alias, Document, Node, Pair, Scalar, YAMLError, YAMLMap, YAMLSeq } from "yaml";
+import { Double } from "../wire/otlp/types.ts";
 import { LineTable } from "./line-table.ts";
 import type { SourceFile } from "./line-table.ts";
 import { brokenNode, isBroken, listNode, mapNode, scalarNode } from "./located.ts";
-import type { Located, LocatedEntry, LocatedScalar } from "./located.ts";
+import type { ExactNumber, Located, LocatedEntry, LocatedScalar } from "./located.ts";
 import { formatPath, quote } from "./problem.ts";
 import type { Path, Position, Problem } from "./problem.ts";
 
@@ -151,7 +152,7 @@ class TreeBuilder {
     if (isMap(node)) return this.#map(node, path);
     if (isSeq(node)) return this.#list(node, path);
     if (isAlias(node)) return this.#alias(node, path);
-    if (isScalar(node)) return scalarNode(this.#scalar(node), this.#positionOf(node));
+    if (isScalar(node)) return scalarNode(this.#scalar(node), this.#positionOf(node), undefined, exactOf(node));
     return scalarNode(null, this.#positionOf(node));
   }
 
@@ -232,6 +233,17 @@ class TreeBuilder {
   #report(node: Node | null, path: Path, message: string, fix?: string): void {
     this.#problems.push(this.#problem(node, path, message, fix));
   }
+}
+
+const INT64_MAX = 2n ** 63n - 1n;
+
+/** What a JavaScript number does not keep: that it was written as a double, or the last digits of a long integer. */
+function exactOf({ value, source = "" }: Scalar): ExactNumber | undefined {
+  if (typeof value !== "number" || !Number.isInteger(value)) return undefined;
+  const isInteger = /^(?:[-+]?[0-9]+|0[xo][0-9a-fA-F]+)$/.test(source);
+  if (isInteger && Number.isSafeInteger(value)) return undefined;
+  const exact = isInteger ? BigInt(source.replace(/^\+/, "")) : undefined;
+  return exact !== undefined && exact <= INT64_MAX && exact >= -INT64_MAX - 1n ? exact : new Double(value);
 }
 
 function isMergeKey(key: Node | null): boolean {

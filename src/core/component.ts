@@ -103,8 +103,17 @@ export interface ReceiverFactory<C = unknown> extends FactoryBase<C> {
   create(settings: Settings, config: C, next: SignalConsumers): Receiver;
 }
 
+/** What of a configuration cannot stand in a pipeline of one signal; `path` leads there from the component's block. */
+export interface SignalProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly fix?: string;
+}
+
 export interface ProcessorFactory<C = unknown> extends FactoryBase<C> {
   readonly kind: "processor";
+  /** Called by the validator for each signal whose pipelines name the component; create() is called only where it gave nothing. */
+  signalProblems?(signal: Signal, config: C): readonly SignalProblem[];
   create<S extends Signal>(signal: S, settings: Settings, config: C, next: Consumer<S>): Processor<S>;
 }
 
