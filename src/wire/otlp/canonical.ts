@@ -82,7 +82,8 @@ function canonicalPair(bytes: Uint8Array, start: number, end: number): [string, 
   return [key, join([value, rest])];
 }
 
-function canonicalValue(bytes: Uint8Array, start: number, end: number): string {
+/** The content of an AnyValue. */
+export function canonicalValue(bytes: Uint8Array, start: number, end: number): string {
   let value = "";
   let rest = "";
   const walker = new FieldWalker(bytes, start, end);

@@ -63,6 +63,8 @@ export interface Attributes extends Iterable<readonly [string, AttributeValue]> 
   getString(key: string): string | undefined;
   kindOf(key: string): AnyValueKind | undefined;
   has(key: string): boolean;
+  /** Whether the value is this one, types included, also inside; lists in order, maps in any. For lists and maps: scalars are compared faster by hand. */
+  equals(key: string, value: AttributeInput): boolean;
   keys(): Iterable<string>;
   readonly size: number;
   /** Upsert. */

@@ -11,6 +11,7 @@ import {
   VALUE_FIELD,
   writeKeyValue,
 } from "../any-value.ts";
+import { canonicalValue } from "../canonical.ts";
 import type { AnyValueKind, AttributeInput, Attributes, AttributeValue } from "../types.ts";
 import { AttributeEdits, type AttributeEdit, type Slice } from "./edits.ts";
 import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet } from "./key-pattern.ts";
@@ -63,6 +64,11 @@ export class AttributesView implements Attributes {
 
   has(key: string): boolean {
     return this.#find(keyPattern(key)) !== undefined;
+  }
+
+  equals(key: string, value: AttributeInput): boolean {
+    const found = this.#find(keyPattern(key));
+    return found !== undefined && canonicalText(found) === canonicalText(valueOf(encodePair(key, value)));
   }
 
   getMany(keys: readonly string[]): readonly (AttributeValue | undefined)[] {
@@ -299,6 +305,10 @@ function valueOf(pair: Slice): Slice {
   const reader = new KeyValueReader();
   reader.read(pair.bytes, pair.start, pair.end);
   return { bytes: pair.bytes, start: reader.valueStart, end: reader.valueEnd };
+}
+
+function canonicalText({ bytes, start, end }: Slice): string {
+  return canonicalValue(bytes, start, end);
 }
 
 function readPair(pair: Slice): AttributeValue {
