@@ -206,12 +206,7 @@ class Expander {
   }
 
   /** `text` is left out where the value is the text itself. */
-  #scalar(
-    value: LocatedScalar["value"],
-    text: string | undefined,
-    task: Task,
-    exact: ExactNumber | undefined = undefined,
-  ): LocatedScalar {
+  #scalar(value: LocatedScalar["value"], text: string | undefined, task: Task, exact?: ExactNumber): LocatedScalar {
     return scalarNode(value, task.node.position, this.#expansion(text ?? String(value ?? ""), task), exact);
   }
 

@@ -143,8 +143,8 @@ type SecretMapInput = Record<string, string> | { readonly name: string; readonly
  * undefined and null both say that nothing was written.
  */
 export function literal(): z.ZodOptional<z.ZodType<AttributeInput | null>> {
-  const schema = z.unknown() as z.ZodType<unknown> as z.ZodType<AttributeInput | null>;
-  return annotate(schema, { type: "any value", literal: true }).optional();
+  const schema: z.ZodType<unknown> = z.unknown();
+  return annotate(schema as z.ZodType<AttributeInput | null>, { type: "any value", literal: true }).optional();
 }
 
 export interface EndpointSettings extends Defaultable<string> {
