@@ -1,5 +1,5 @@
-import type { Attributes, LogRecordView, ResourceGroup, SpanView } from "signalbox/sdk";
-import { FieldReader, LOG_JOB_ID, SPELLINGS, type Field, type Reading, type Readings } from "./spellings.ts";
+import { type Attributes, type LogRecordView, type ResourceGroup, type SpanView, SPELLINGS } from "signalbox/sdk";
+import { FieldReader, LOG_JOB_ID, type Field, type Reading, type Readings } from "./spellings.ts";
 
 /** A job belongs on the record: `job_id` on log records, `job.id` and `job.type` on spans. On metrics it has no place. */
 export type JobSignal = "logs" | "traces";

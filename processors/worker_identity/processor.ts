@@ -7,13 +7,14 @@ import {
   type ResourceGroup,
   type ScopeGroup,
   type SpanView,
+  SPELLINGS,
 } from "signalbox/sdk";
 import { workerIdentityConfig, type WorkerIdentityConfig } from "./config.ts";
 import { GroupIdentity, IDENTITY_FIELDS, isSaidBy, type IdentityField, type Target } from "./group-identity.ts";
 import { chosenOf, spokenOf, type Identity, type Said } from "./identity.ts";
 import { canonicaliseJob, handDownJobs, recordReader, type JobSignal } from "./jobs.ts";
 import { hasMirrors, ORIGINAL_INSTANCE_ID, writeIdentity, writeServiceName } from "./resource-edits.ts";
-import { FieldReader, idText, SPELLINGS, type Readings } from "./spellings.ts";
+import { FieldReader, idText, type Readings } from "./spellings.ts";
 
 type Context = BatchContext<WorkerIdentityConfig>;
 type JobRecord = LogRecordView | SpanView;

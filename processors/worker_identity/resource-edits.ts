@@ -1,6 +1,6 @@
-import type { Attributes, ResourceEdit, Signal } from "signalbox/sdk";
+import { type Attributes, type ResourceEdit, type Signal, SPELLINGS } from "signalbox/sdk";
 import type { Identity, Said } from "./identity.ts";
-import { idText, MIRRORS, SPELLINGS, type Reading, type Readings } from "./spellings.ts";
+import { idText, MIRRORS, type Reading, type Readings } from "./spellings.ts";
 
 const INSTANCE_ID = SPELLINGS.instance[0];
 export const ORIGINAL_INSTANCE_ID = "signalbox.original.service.instance.id";

@@ -1,17 +1,4 @@
-import type { Attributes, AttributeValue } from "signalbox/sdk";
-
-/**
- * The one table of what is recognised: every spelling that the workers, their queue and the libraries between use.
- * The first of each line is canonical; where spellings on one resource or record disagree, the earlier in the line counts.
- */
-export const SPELLINGS = {
-  machine: ["machine.id", "machine_id", "machineId", "emp.machine_id", "emp.machine.id"],
-  worker: ["worker.id", "worker_id", "workerId", "emp.worker_id", "emp.worker.id"],
-  serviceType: ["service.type", "service_type", "serviceType", "emp.service_type", "emp.service.type"],
-  instance: ["service.instance.id", "service_instance_id", "serviceInstanceId"],
-  jobId: ["job.id", "job_id", "jobId", "emp.job_id", "emp.job.id"],
-  jobType: ["job.type", "job_type", "jobType", "emp.job_type", "emp.job.type"],
-} as const satisfies Readonly<Record<string, readonly string[]>>;
+import { type Attributes, type AttributeValue, SPELLINGS } from "signalbox/sdk";
 
 export type Field = keyof typeof SPELLINGS;
 

@@ -43,3 +43,6 @@ export type {
   StatefulDefinition,
   TracesBatch,
 } from "./define.ts";
+
+/** Every spelling of the identity and job keys that are known, canonical first. */
+export { SPELLINGS } from "../core/spellings.ts";

@@ -1,14 +1,16 @@
+import { SPELLINGS } from "../core/spellings.ts";
+
 /**
- * The one table of the store's keys and the spellings they come in. Both what records carry and what people type is
- * turned into the canonical name on the left, so `machine.id:x` and `machine_id:x` find the same.
+ * The store's keys and the spellings they come in. Both what records carry and what people type is turned into the
+ * canonical name on the left, so `machine.id:x` and `machine_id:x` find the same.
  */
-const SPELLINGS = {
-  job_id: ["job.id", "jobId", "emp.job_id", "emp.job.id"],
-  machine_id: ["machine.id", "machineId", "emp.machine_id", "emp.machine.id"],
-  worker_id: ["worker.id", "workerId", "emp.worker_id", "emp.worker.id"],
-  service_type: ["service.type", "serviceType"],
+const KEYS = {
+  job_id: SPELLINGS.jobId,
+  machine_id: SPELLINGS.machine,
+  worker_id: SPELLINGS.worker,
+  service_type: SPELLINGS.serviceType,
   service_name: ["service.name", "serviceName", "service"],
-  instance_id: ["service.instance.id", "service_instance_id", "instance.id"],
+  instance_id: [...SPELLINGS.instance, "instance.id"],
   trace_id: ["trace.id", "traceId", "trace"],
   span_id: ["span.id", "spanId"],
   level: ["severity", "severity_text"],
@@ -16,10 +18,10 @@ const SPELLINGS = {
   duration_ms: ["duration.ms", "durationMs"],
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
-export type CanonicalKey = keyof typeof SPELLINGS;
+export type CanonicalKey = keyof typeof KEYS;
 
 const CANONICAL = new Map<string, CanonicalKey>();
-for (const [name, spellings] of Object.entries(SPELLINGS)) {
+for (const [name, spellings] of Object.entries(KEYS)) {
   for (const spelling of [name, ...spellings]) CANONICAL.set(spelling.toLowerCase(), name as CanonicalKey);
 }
 
@@ -32,5 +34,5 @@ export function canonicalKey(key: string): string {
 export function spellingsOf(
   key: "job_id" | "machine_id" | "worker_id" | "service_type" | "duration_ms",
 ): readonly string[] {
-  return [key, ...SPELLINGS[key]];
+  return [...new Set([key, ...KEYS[key]])];
 }

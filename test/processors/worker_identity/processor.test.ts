@@ -1,7 +1,7 @@
 import { attributesOf, runProcessor } from "signalbox/sdk/testing";
 import { describe, expect, it } from "vitest";
 import { workerIdentity } from "../../../processors/worker_identity/processor.ts";
-import { SPELLINGS } from "../../../processors/worker_identity/spellings.ts";
+import { SPELLINGS } from "signalbox/sdk";
 import { identify, identifyOne, resource, SIGNAL_NAMES } from "./requests.ts";
 
 const UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";

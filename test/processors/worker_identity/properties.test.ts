@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ORIGINAL_INSTANCE_ID } from "../../../processors/worker_identity/resource-edits.ts";
-import { LOG_JOB_ID, SPELLINGS } from "../../../processors/worker_identity/spellings.ts";
+import { SPELLINGS } from "signalbox/sdk";
+import { LOG_JOB_ID } from "../../../processors/worker_identity/spellings.ts";
 import { identify, SIGNAL_NAMES, type Plain, type PlainResource, type SignalName } from "./requests.ts";
 
 const UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
