@@ -143,7 +143,7 @@ type SecretMapInput = Record<string, string> | { readonly name: string; readonly
  * undefined and null both say that nothing was written.
  */
 export function literal(): z.ZodOptional<z.ZodType<AttributeInput | null>> {
-  const schema: z.ZodType<unknown> = z.unknown();
+  const schema: z.ZodType = z.unknown();
   return annotate(schema as z.ZodType<AttributeInput | null>, { type: "any value", literal: true }).optional();
 }
 
