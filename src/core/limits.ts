@@ -8,16 +8,8 @@ export const REQUEST_BYTES_MAX = 64 * MIB;
 /** Bytes of requests between socket and answer, over all doors. Beyond it doors stop reading; senders wait, then are refused with a hint. */
 export const DOOR_BYTES_MAX = 256 * MIB;
 
-// The bounds of the codecs stand in wire/, which imports nothing from here.
-export {
-  MERGE_BYTES_FACTOR_MAX,
-  MESSAGE_DEPTH_MAX,
-  REGROUP_BYTES_FACTOR_MAX,
-  REGROUP_BYTES_FREE,
-  REGROUP_RESOURCES_MAX,
-  REQUEST_GROUPS_MAX,
-  REQUEST_MESSAGES_MAX,
-} from "../wire/limits.ts";
+// The bounds of the codecs stand in wire/limits.ts, since wire imports nothing from here; those that are used above it:
+export { MESSAGE_DEPTH_MAX, REGROUP_BYTES_FACTOR_MAX, REGROUP_RESOURCES_MAX } from "../wire/limits.ts";
 
 /** Senders without a deadline of their own are answered within this time. */
 export const DOOR_WAIT_MS_DEFAULT = 5_000;

@@ -87,11 +87,11 @@ class LeafWalker {
     let position = 0;
     for (let resource = 0; resource < resourceCount; resource++) {
       const row = resource * GROUP_COLUMNS;
-      yield* leafOf([], position, resources[row + FIELD_START]!, 0);
+      yield* fieldLeaves(this.#bytes, position, resources[row + FIELD_START]!);
       yield* this.#resource(resource);
       position = resources[row + CONTENT_END]!;
     }
-    yield* leafOf([], position, this.#bytes.length, 0);
+    yield* fieldLeaves(this.#bytes, position, this.#bytes.length);
   }
 
   *#resource(resource: number): Iterable<Leaf> {
@@ -131,6 +131,12 @@ class LeafWalker {
     if (this.#signal === "metrics") yield* metricLeaves(this.#bytes, levels, start!, contentStart!, end!);
     else yield* leafOf(levels, start!, end!, 1);
   }
+}
+
+/** Unknown fields of the request. */
+function* fieldLeaves(bytes: Uint8Array, start: number, end: number): Iterable<Leaf> {
+  const walker = new FieldWalker(bytes, start, end);
+  while (walker.next()) yield* leafOf([], walker.fieldStart, walker.valueEnd, 0);
 }
 
 function* metricLeaves(
