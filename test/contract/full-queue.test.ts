@@ -26,11 +26,13 @@ class GatedBackend implements AsyncDisposable {
     const backend = new GatedBackend();
     const path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
     const raw = (bytes: Buffer): Buffer => bytes;
-    const handle: handleUnaryCall<Buffer, Buffer> = async (call, respond) => {
-      await backend.#gate;
-      const context = { client: ClientMetadata.internal, arrivalUnixNano: 0n };
-      for (const record of createBatch("logs", call.request, context).view) backend.bodies.push(String(record.body));
-      respond(null, Buffer.alloc(0));
+    const handle: handleUnaryCall<Buffer, Buffer> = (call, respond) => {
+      const answer = async (): Promise<void> => {
+        await backend.#gate;
+        backend.#keep(call.request);
+        respond(null, Buffer.alloc(0));
+      };
+      void answer();
     };
     backend.#server.register(path, handle, raw, raw, "unary");
     backend.port = await new Promise((resolve, reject) => {
@@ -39,6 +41,13 @@ class GatedBackend implements AsyncDisposable {
       );
     });
     return backend;
+  }
+
+  #keep(request: Buffer): void {
+    const context = { client: ClientMetadata.internal, arrivalUnixNano: 0n };
+    for (const { body } of createBatch("logs", request, context).view) {
+      this.bodies.push(typeof body === "string" ? body : "no text");
+    }
   }
 
   closeFor(ms: number): void {

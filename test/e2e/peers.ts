@@ -1,5 +1,5 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -144,17 +144,16 @@ export class CapturingBackend implements AsyncDisposable {
   readonly #server: Server;
 
   private constructor() {
-    this.#server = createServer(async (request, response) => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of request) chunks.push(chunk as Buffer);
-      const signal = (request.url ?? "").split("/").at(-1) as Signal;
-      this.requests.push({
-        signal,
-        headers: request.headers,
-        json: JSON.parse(Buffer.concat(chunks).toString()) as OtlpJson,
-      });
-      response.writeHead(200, { "content-type": "application/json" }).end("{}");
-    });
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const signal = (request.url ?? "").split("/").at(-1) as Signal;
+    const json = JSON.parse(Buffer.concat(chunks).toString()) as OtlpJson;
+    this.requests.push({ signal, headers: request.headers, json });
+    response.writeHead(200, { "content-type": "application/json" }).end("{}");
   }
 
   static async start(): Promise<CapturingBackend> {

@@ -94,14 +94,22 @@ const RUNS: readonly WorkerRun[] = [
   },
 ];
 
+const byText = (a: unknown, b: unknown): number => String(a).localeCompare(String(b));
+
 describe("a stock worker with nothing but resource attributes", () => {
   test.for(RUNS)(
     "$name: every record of three signals goes on under its instance id, and its job is found",
     async (run, { skip }) => {
       const collector = findCollector();
       const command = run.command(findPython());
-      if (collector === undefined) return skip(`the real Collector is not here: ${PEER_HINT}`);
-      if (command === undefined) return skip(`the Python SDK is not here: ${PEER_HINT}`);
+      if (collector === undefined) {
+        skip(`the real Collector is not here: ${PEER_HINT}`);
+        return;
+      }
+      if (command === undefined) {
+        skip(`the Python SDK is not here: ${PEER_HINT}`);
+        return;
+      }
       await using chain = await startChain(collector);
       const { backend, gateway } = chain;
 
@@ -151,8 +159,8 @@ describe("a stock worker with nothing but resource attributes", () => {
         expect(bodies.filter((body) => /^Job (completed|failed)/.test(body))).toHaveLength(1);
       }
       const spans = recordsOf(backend.requests, "traces").filter(({ record }) => record.name === "job.process");
-      expect(spans.map(({ record }) => attributesOf(record.attributes).get("job.id")).toSorted()).toEqual(
-        jobIds.toSorted(),
+      expect(spans.map(({ record }) => attributesOf(record.attributes).get("job.id")).toSorted(byText)).toEqual(
+        jobIds.toSorted(byText),
       );
     },
   );
@@ -163,7 +171,7 @@ describe("a failed job of a worker", () => {
     await using folder = await TestFolder.create();
     const config = await folder.write("local.yaml", localYaml(join(folder.path, "store")));
     const gateway = await startGateway(config);
-    await using process_ = gateway.gateway;
+    await using running = gateway.gateway;
     await using worker = new TestProcess(process.execPath, [join(repository, "examples/node/worker-grpc.ts")], {
       env: {
         OTEL_EXPORTER_OTLP_ENDPOINT: gateway.grpc,
@@ -187,7 +195,7 @@ describe("a failed job of a worker", () => {
       return code === 0 && isWhole ? text : undefined;
     };
     await eventually(() => tellsAll(["--url", gateway.store]), "the whole story over the API");
-    expect(await process_.stop(), process_.stderr).toBe(0);
+    expect(await running.stop(), running.stderr).toBe(0);
     await eventually(() => tellsAll(["--data", join(folder.path, "store")]), "the whole story from the folder");
   });
 });
