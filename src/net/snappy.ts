@@ -21,14 +21,14 @@ export class SnappyError extends Error {
   override readonly name = "SnappyError";
 }
 
-const STREAM_START = Buffer.from("ff060000734e61507059", "hex");
+export const STREAM_START = Buffer.from("ff060000734e61507059", "hex");
 /** Of one chunk of the framing format, decoded. */
-const CHUNK_BYTES_MAX = 65_536;
-const CHUNK_HEADER_BYTES = 4;
-const CRC_BYTES = 4;
+export const CHUNK_BYTES_MAX = 65_536;
+export const CHUNK_HEADER_BYTES = 4;
+export const CRC_BYTES = 4;
 
-/** Framed bytes as large as this are decoded before others get a turn; some 2 ms. */
-const TURN_BYTES = 512 * 1024;
+/** Framed bytes as large as this are decoded, or encoded, before others get a turn; some 2 ms. */
+export const TURN_BYTES = 512 * 1024;
 
 export function isSnappyFramed(bytes: Uint8Array): boolean {
   return bytes.length >= STREAM_START.length && STREAM_START.compare(bytes, 0, STREAM_START.length) === 0;
@@ -175,7 +175,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc;
 });
 
-function maskedCrc32c(bytes: Uint8Array): number {
+export function maskedCrc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (let index = 0; index < bytes.length; index++) crc = CRC_TABLE[(crc ^ bytes[index]!) & 0xff]! ^ (crc >>> 8);
   crc = ~crc >>> 0;

@@ -1,18 +1,17 @@
 import { z } from "zod";
 import { annotate, block, defaultBlock, duration, refuse, url, withoutEffect } from "../../config/types.ts";
+import { ENCODINGS, LEVEL_DEFAULT, LEVEL_MAX } from "../../net/content-encode.ts";
 import { clientHeadersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
 import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
 
-export const COMPRESSIONS = ["gzip", "zstd", "deflate", "none"] as const;
+export const COMPRESSIONS = [...ENCODINGS, "none"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
-
-const COLLECTOR_COMPRESSIONS: readonly unknown[] = ["snappy", "x-snappy-framed", "lz4", "zlib"];
 
 const compressionSchema = annotate(z.enum(COMPRESSIONS).default("gzip"), {
   fix: (found) =>
-    COLLECTOR_COMPRESSIONS.includes(found)
-      ? `${String(found)} is not supported yet: write gzip, zstd, deflate or none`
-      : "write gzip, zstd, deflate or none",
+    found === "lz4"
+      ? "lz4 is not supported, because Node has no encoder for it: write zstd"
+      : `write ${COMPRESSIONS.slice(0, -1).join(", ")} or none`,
 });
 
 const RESERVED_HEADERS = new Map([
@@ -22,9 +21,6 @@ const RESERVED_HEADERS = new Map([
   ["transfer-encoding", "leave it out"],
   ["connection", "set keepalive.enabled"],
 ]);
-
-/** The highest level of each algorithm; the lowest is 1. */
-export const LEVEL_MAX: Readonly<Record<Compression, number>> = { gzip: 9, deflate: 9, zstd: 22, none: 0 };
 
 const configBlock = block({
   endpoint: url().optional().describe("The backend's base URL; /v1/traces, /v1/metrics or /v1/logs is added."),
@@ -38,8 +34,10 @@ const configBlock = block({
       .int()
       .min(-1)
       .max(22)
-      .default(-1)
-      .describe("From fast to small: gzip and deflate 1 to 9, zstd 1 to 22; -1 is the algorithm's own default."),
+      .default(LEVEL_DEFAULT)
+      .describe(
+        "From fast to small: gzip, deflate and zlib 1 to 9, or 0 to store only; zstd 1 to 22; -1: the algorithm's default.",
+      ),
   }).describe("Details of the compression."),
   headers: clientHeadersSchema((name) => RESERVED_HEADERS.get(name)).describe("Headers sent with every request."),
   timeout: timeoutSchema("30s").describe("Time for one attempt."),
@@ -105,8 +103,10 @@ function checkLevel(
   { compression, compression_params: { level } }: OtlpHttpConfig,
   context: z.core.$RefinementCtx,
 ): void {
-  if (level === -1 || compression === "none" || (level >= 1 && level <= LEVEL_MAX[compression])) return;
+  if (level <= 0 || compression === "none") return;
+  const levelMax = LEVEL_MAX[compression] ?? 0;
+  if (level <= levelMax) return;
   const message = `unsupported level ${level} for ${compression}`;
-  const fix = `write 1 to ${LEVEL_MAX[compression]}, or leave it out`;
+  const fix = levelMax === 0 ? "leave it out: snappy has no levels" : `write 1 to ${levelMax}, or leave it out`;
   refuse(context, { path: ["compression_params", "level"], message, fix });
 }

@@ -36,7 +36,11 @@ describe("the configuration", () => {
     ],
     [{ endpoint: `${endpoint}?a=b` }, ["endpoint: must not have a query, because a path is added to it"]],
     [{ endpoint, headers: { "content-type": "x" } }, ["headers.content-type: is set by the exporter itself"]],
-    [{ endpoint, compression_params: { level: 0 } }, ["compression_params.level: unsupported level 0 for gzip"]],
+    [{ endpoint, compression_params: { level: 0 } }, []],
+    [
+      { endpoint, compression: "snappy", compression_params: { level: 1 } },
+      ["compression_params.level: unsupported level 1 for snappy"],
+    ],
     [{ endpoint, compression_params: { level: 15 } }, ["compression_params.level: unsupported level 15 for gzip"]],
     [{ endpoint, compression: "zstd", compression_params: { level: 15 } }, []],
     [{ endpoint, compression: "none", compression_params: { level: 0 } }, []],

@@ -9,6 +9,8 @@ import {
 import { createServer as createTlsServer, type ServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
+import { expect } from "vitest";
+import { decodeSnappy, isSnappyFramed } from "../../../src/net/snappy.ts";
 
 export interface ReceivedPost {
   readonly method: string;
@@ -63,23 +65,29 @@ export class HttpBackend {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     await once(request, "end");
-    const body = decompress(request.headers["content-encoding"], Buffer.concat(chunks));
+    const body = await decompress(request.headers["content-encoding"], Buffer.concat(chunks));
     const post = { method: request.method ?? "", url: request.url ?? "", headers: request.headers, body };
     this.posts.push(post);
     this.answer(response, post);
   }
 }
 
-export function decompress(encoding: string | undefined, body: Buffer): Buffer {
+export async function decompress(encoding: string | undefined, body: Buffer): Promise<Buffer> {
   switch (encoding) {
     case undefined:
       return body;
     case "gzip":
       return gunzipSync(body);
     case "deflate":
+    case "zlib":
       return inflateSync(body);
     case "zstd":
       return zstdDecompressSync(body);
+    case "snappy":
+    case "x-snappy-framed":
+      // Which of the two formats it is shows in its first bytes; the decoder takes either under either name.
+      expect(isSnappyFramed(body)).toBe(encoding === "x-snappy-framed");
+      return (await decodeSnappy(body, Infinity))!;
     default:
       throw new Error(`the test's backend does not know ${encoding}`);
   }
