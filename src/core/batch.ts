@@ -32,6 +32,11 @@ export interface Batch<S extends Signal = Signal> {
   readonly merged: boolean;
   /** Records that moveToResource() left where they were, because the bounds on regrouping were reached. */
   readonly regroupRefused: number;
+  /**
+   * Some record is to move to another resource (moveToResource). Its view still shows the resource it came with; the
+   * move is seen after encoding, or in a clone. The graph hands a clone to the next processor that looks inside.
+   */
+  readonly hasMoves: boolean;
   /** The bytes as they stand now. Without edits since the last call it is the same object; never edited: the bytes as they came. */
   encode(): EncodedPayload;
   /** A private copy that starts from the present state; shares bytes, not edits. */
@@ -78,6 +83,10 @@ class ScannedBatch<S extends Signal> implements Batch<S> {
 
   get regroupRefused(): number {
     return this.#state.regroupRefused;
+  }
+
+  get hasMoves(): boolean {
+    return this.#state.plan?.hasMoves === true;
   }
 
   encode(): EncodedPayload {

@@ -6,6 +6,8 @@ import type { Signal } from "./signal.ts";
 export interface Consumer<S extends Signal = Signal> {
   /** True if consume() edits the batch; the fan-out then hands over a private copy. */
   readonly mutatesData: boolean;
+  /** Set by a processor that looks at neither records nor resources (batch, memory_limiter): it is spared what readers need. */
+  readonly readsData?: false;
   /**
    * Resolves once the batch is enlisted everywhere it goes; from then on the caller must not touch it, and the views
    * over it are invalid. Staying pending is backpressure. Rejects with ConsumeError and nothing else.

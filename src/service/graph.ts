@@ -109,7 +109,7 @@ class GraphBuilder {
       const processor = this.#createProcessor(name, id, pipeline.signal, next);
       // An editor anywhere in the pipeline edits the batch that the pipeline was given.
       mutatesData ||= processor.mutatesData;
-      next = account.at(position, processor);
+      next = account.at(position, position === 0 ? processor : withMovesMade(processor));
     }
     const head = next;
     return { mutatesData, consume: (batch, admission) => head.consume(batch, admission) };
@@ -145,6 +145,26 @@ class GraphBuilder {
     const { clock, logger, meter } = this.#settings;
     return { id, logger: logger.with({ component: path, ...fields }), meter, clock };
   }
+}
+
+/**
+ * What one processor moved to another resource must stand there for the next one: `resource` behind `worker_identity`
+ * edits the resources that the records have now, not those they came with. Costs an encoding and a scan, and only then.
+ */
+function withMovesMade(processor: Consumer): Consumer {
+  if (processor.readsData === false) return processor;
+  return {
+    mutatesData: processor.mutatesData,
+    consume: async (batch, admission) => {
+      if (!batch.hasMoves) return processor.consume(batch, admission);
+      const moved = batch.clone();
+      try {
+        await processor.consume(moved, admission);
+      } finally {
+        moved.release();
+      }
+    },
+  };
 }
 
 /** A queue is made for each signal that reaches the exporter. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { workerIdentityConfig } from "../../processors/worker_identity/config.ts";
-import { SPELLINGS } from "../../processors/worker_identity/spellings.ts";
+import { SPELLINGS } from "signalbox/sdk";
 import { settingsTable } from "../../src/config/settings-table.ts";
 
 function read(path: string): string {

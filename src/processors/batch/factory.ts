@@ -14,6 +14,7 @@ export const batchProcessorFactory: ProcessorFactory<BatchConfig> = {
   signals: SIGNALS,
   create: (_signal, _settings, _config, next) => ({
     mutatesData: false,
+    readsData: false,
     start: async () => {},
     shutdown: async () => {},
     consume: (batch, admission) => next.consume(batch, admission),

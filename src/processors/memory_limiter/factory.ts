@@ -44,6 +44,7 @@ function createProcessor<S extends Signal>(
   let isStarted = false;
   return {
     mutatesData: false,
+    readsData: false,
     start: async (host: Host) => {
       isStarted = true;
       limiter.start(host);
