@@ -127,6 +127,11 @@ export type DefaultDelivery = "required" | "best_effort" | "secondary";
 export interface ExporterFactory<C = unknown> extends FactoryBase<C> {
   readonly kind: "exporter";
   readonly delivery: DefaultDelivery;
+  /**
+   * Bytes of a request, uncompressed, that backends of this type take as a rule. A larger one is split before its first
+   * attempt, unless `sending_queue.batch` has a max_size in bytes, which counts instead. Default: no bound.
+   */
+  readonly requestBytesMax?: number;
   create(settings: Settings, config: C): Exporter;
 }
 

@@ -3,6 +3,7 @@ import { sleep } from "../core/clock.ts";
 import { ConsumeError } from "../core/errors.ts";
 import type { OutgoingRequest, Sender, SendResult } from "../core/sender.ts";
 import { splitPayload } from "../wire/otlp/split-payload.ts";
+import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { RetryConfig } from "./config.ts";
 import type { DestinationHealth } from "./destination-health.ts";
 import { Backoff, DRAIN_BACKOFF_MS_MAX, RETRY_AFTER_MS_MAX } from "./retry.ts";
@@ -12,6 +13,8 @@ export interface DeliverySettings {
   readonly retry: RetryConfig;
   /** For one attempt; 0 for none. */
   readonly timeoutMs: number;
+  /** Infinity for no bound. */
+  readonly requestBytesMax: number;
   readonly clock: Clock;
   /** Numbers in [0, 1), for jitter. */
   readonly random: () => number;
@@ -51,6 +54,7 @@ export class Delivery {
   readonly #sender: Sender;
   readonly #retry: RetryConfig;
   readonly #timeoutMs: number;
+  readonly #requestBytesMax: number;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #health: DestinationHealth;
@@ -61,13 +65,20 @@ export class Delivery {
     this.#sender = settings.sender;
     this.#retry = settings.retry;
     this.#timeoutMs = settings.timeoutMs;
+    this.#requestBytesMax = settings.requestBytesMax;
     this.#clock = settings.clock;
     this.#random = settings.random;
     this.#health = settings.health;
   }
 
   /** Never rejects. The bytes of one attempt are the bytes of all its attempts. */
-  async deliver(request: OutgoingRequest, patience: Patience): Promise<DeliveryOutcome> {
+  deliver(request: OutgoingRequest, patience: Patience): Promise<DeliveryOutcome> {
+    const bytesMax = this.#requestBytesMax;
+    if (request.payload.size <= bytesMax) return this.#deliverWhole(request, patience);
+    return this.#deliverParts(request, splitPayload(request.signal, request.payload, { bytesMax }), patience);
+  }
+
+  async #deliverWhole(request: OutgoingRequest, patience: Patience): Promise<DeliveryOutcome> {
     const startedMs = this.#clock.monotonicMs();
     const backoff = new Backoff(this.#retry, this.#random);
     let lastError: ConsumeError | undefined;
@@ -123,15 +134,24 @@ export class Delivery {
     return { ...NOTHING_DELIVERED, rejected: payload.itemCount, error };
   }
 
-  /** One after the other: this request has one consumer. Recursion ends at single items, so its depth is log2(items). */
+  /** Recursion ends at single items, so its depth is log2(items). */
   async #deliverHalves(request: OutgoingRequest, error: ConsumeError, patience: Patience): Promise<DeliveryOutcome> {
     const { signal, payload } = request;
     const itemsMax = Math.ceil(payload.itemCount / 2);
     const parts = splitPayload(signal, payload, { itemsMax });
     if (parts.length < 2) return this.#rejected(request, error);
+    return this.#deliverParts(request, parts, patience);
+  }
+
+  /** One after the other: this request has one consumer. */
+  async #deliverParts(
+    request: OutgoingRequest,
+    parts: readonly EncodedPayload[],
+    patience: Patience,
+  ): Promise<DeliveryOutcome> {
     let outcome = NOTHING_DELIVERED;
-    for (const part of parts)
-      outcome = sumOutcomes(outcome, await this.deliver({ ...request, payload: part }, patience));
+    for (const payload of parts)
+      outcome = sumOutcomes(outcome, await this.#deliverWhole({ ...request, payload }, patience));
     return outcome;
   }
 

@@ -33,6 +33,8 @@ export interface DestinationSettings {
   /** For one attempt, in milliseconds; 0 for none. */
   readonly timeoutMs: number;
   readonly delivery: "required" | "best_effort";
+  /** A larger request is split before its first attempt. Default: no bound. */
+  readonly requestBytesMax?: number;
   /** Of the pipelines that use it. Default: all three. */
   readonly signals?: readonly Signal[];
 }
@@ -183,11 +185,11 @@ class GatewayQueues implements Queues, AdmissionOffice {
 
   #addDestination(settings: DestinationSettings): void {
     const { clock, logger, random = Math.random } = this.#settings;
-    const { sender, retry, timeoutMs } = settings;
+    const { sender, retry, timeoutMs, requestBytesMax = Infinity } = settings;
     const meanwhile = (): string => this.#meanwhile(settings.id);
     const health = new DestinationHealth({ destination: settings.id, clock, logger, meanwhile });
     for (const signal of settings.signals ?? SIGNALS) {
-      const delivery = new Delivery({ sender, retry, timeoutMs, clock, random, health });
+      const delivery = new Delivery({ sender, retry, timeoutMs, requestBytesMax, clock, random, health });
       this.#addTarget(settings, signal, delivery, () => troubleOf(health));
     }
   }

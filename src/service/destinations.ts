@@ -1,4 +1,5 @@
 import type { ConfiguredComponent, Configuration } from "../config/configuration.ts";
+import type { ExporterFactory } from "../core/component.ts";
 import type { Logger } from "../core/logger.ts";
 import type { BatchConfig } from "../processors/batch/config.ts";
 import {
@@ -70,6 +71,12 @@ export function queueOf(id: string, configuration: Configuration, logger: Logger
     `exporters.${id}: processors.${inherited.from} became its sending_queue.batch, so that batching happens after the answer`,
   );
   return { ...queue, batch: inherited.batch };
+}
+
+/** What a request may have in bytes where the YAML does not say: a batch that is bounded in bytes says so itself. */
+export function requestBytesMaxOf(factory: ExporterFactory, { batch }: SendingQueueConfig): number {
+  if (batch !== undefined && batch.sizer === "bytes" && batch.max_size > 0) return Infinity;
+  return factory.requestBytesMax ?? Infinity;
 }
 
 function inheritedBatch(

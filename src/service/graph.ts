@@ -8,7 +8,7 @@ import type { Meter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
 import type { ConfiguredPipeline, Configuration } from "../config/configuration.ts";
 import { createQueues, exporterEntry, type Queues } from "../queue/queues.ts";
-import { deliveryOf, keysOf, queueOf } from "./destinations.ts";
+import { deliveryOf, keysOf, queueOf, requestBytesMaxOf } from "./destinations.ts";
 
 export interface GraphSettings {
   readonly configuration: Configuration;
@@ -90,10 +90,13 @@ class GraphBuilder {
   #createQueues(exporters: ReadonlyMap<string, Exporter>): Queues {
     const { configuration, clock, logger, meter } = this.#settings;
     const destinations = [...exporters].map(([id, sender]) => {
-      const { retry_on_failure: retry, timeout } = keysOf(configuration.exporters.get(id)!);
+      const exporter = configuration.exporters.get(id)!;
+      const { retry_on_failure: retry, timeout: timeoutMs } = keysOf(exporter);
       const queue = queueOf(id, configuration, logger);
+      const requestBytesMax = requestBytesMaxOf(exporter.factory, queue);
       const signals = signalsOf(id, configuration);
-      return { id, sender, queue, retry, timeoutMs: timeout, delivery: deliveryOf(id, configuration), signals };
+      const delivery = deliveryOf(id, configuration);
+      return { id, sender, queue, retry, timeoutMs, requestBytesMax, delivery, signals };
     });
     return createQueues({ clock, logger, meter, destinations });
   }

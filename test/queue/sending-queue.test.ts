@@ -7,6 +7,8 @@ import { LogStorage } from "./log-storage.ts";
 import { admit, bodiesIn, ledgerLine, logsPayload, openQueues, payloadOf, TestSender, watch } from "./support.ts";
 
 /** One destination "a" that is started. */
+const bodies = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf"];
+
 async function openOne(settings: Parameters<typeof openQueues>[0][number] & { sender: TestSender }) {
   const opened = openQueues([{ id: "a", ...settings }]);
   await opened.queues.start();
@@ -192,8 +194,6 @@ describe("retries", () => {
 });
 
 describe("a request that is too large for the backend", () => {
-  const bodies = ["alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf"];
-
   it("is split and sent in parts, down to the single record that is rejected", async () => {
     const sender = new TestSender().answer(({ payload }) => {
       const isTooLarge = payload.itemCount > 2 || bodiesIn(payload, bodies).includes("delta");
@@ -206,6 +206,36 @@ describe("a request that is too large for the backend", () => {
     expect(taken).toEqual(bodies.filter((body) => body !== "delta"));
     expect(ledgerLine(queues, "a")).toMatchObject({ sent: 6, rejected: 1, in_flight: 0 });
     queues.ledger.balance();
+  });
+});
+
+describe("a destination whose backends take requests of a bounded size", () => {
+  it("gets larger ones split before the first attempt, every record once", async () => {
+    const { queues, sender } = await openOne({ sender: new TestSender(), requestBytesMax: 30 });
+    await admit(queues, ["a"], logsPayload(bodies));
+    await settle();
+    expect(sender.requests.length).toBeGreaterThan(2);
+    expect(sender.requests.every(({ payload }) => payload.size <= 30)).toBe(true);
+    expect(sender.taken.flatMap((payload) => bodiesIn(payload, bodies))).toEqual(bodies);
+    expect(ledgerLine(queues, "a")).toMatchObject({ sent: bodies.length, in_flight: 0 });
+    queues.ledger.balance();
+  });
+
+  it("gets a single record that is larger alone, as it is", async () => {
+    const { queues, sender } = await openOne({ sender: new TestSender(), requestBytesMax: 5 });
+    await admit(queues, ["a"], logsPayload(bodies));
+    await settle();
+    expect(sender.requests.map(({ payload }) => payload.itemCount)).toEqual(bodies.map(() => 1));
+  });
+
+  it("gets them split also where the sender waits for the answer", async () => {
+    const { queues, sender } = await openOne({
+      sender: new TestSender(),
+      queue: { enabled: false },
+      requestBytesMax: 30,
+    });
+    await admit(queues, ["a"], logsPayload(bodies));
+    expect(sender.taken.flatMap((payload) => bodiesIn(payload, bodies))).toEqual(bodies);
   });
 });
 

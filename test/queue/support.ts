@@ -207,6 +207,7 @@ export interface TestDestination {
   readonly retry?: Record<string, unknown>;
   readonly timeoutMs?: number;
   readonly delivery?: "required" | "best_effort";
+  readonly requestBytesMax?: number;
 }
 
 export interface TestQueues {
@@ -243,6 +244,7 @@ function destinationOf(destination: TestDestination, index: number): Destination
     retry,
     timeoutMs = 0,
     delivery = "required",
+    requestBytesMax = Infinity,
   } = destination;
   return {
     id,
@@ -251,6 +253,7 @@ function destinationOf(destination: TestDestination, index: number): Destination
     retry: retryConfig(retry),
     timeoutMs,
     delivery,
+    requestBytesMax,
     signals: ["logs"],
   };
 }

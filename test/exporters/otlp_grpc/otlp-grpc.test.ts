@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Server as GrpcServer, ServerCredentials, type handleUnaryCall } from "@grpc/grpc-js";
 import type { z } from "zod";
 import { afterEach, beforeAll, beforeEach, afterAll, describe, expect, test } from "vitest";
 import { ConsumeError } from "../../../src/core/errors.ts";
@@ -15,6 +14,7 @@ import { encodePartialSuccess, encodeStatus, GRPC_CODES } from "../../../src/net
 import type { Exporter } from "../../../src/core/component.ts";
 import { NO_OPENSSL, type KeyPair, TestCa } from "../../support/test-ca.ts";
 import { NEVER, NO_HOST, outgoing, testSettings } from "../test-exporter.ts";
+import { GrpcJsBackend } from "./grpc-js-backend.ts";
 import { answerDeclaring, answerNothing, answerOk, answerStatus, Http2Backend } from "./http2-backend.ts";
 
 let backend: Http2Backend;
@@ -282,54 +282,28 @@ describe("a connection", () => {
 });
 
 describe("against a grpc-js server", () => {
-  let server: GrpcServer;
-  let port: number;
-  let handle: handleUnaryCall<Buffer, Buffer>;
+  let server: GrpcJsBackend;
 
   beforeAll(async () => {
-    server = new GrpcServer({ "grpc.max_receive_message_length": 1000 });
-    const path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
-    const method = {
-      path,
-      requestStream: false,
-      responseStream: false,
-      requestSerialize: same,
-      requestDeserialize: same,
-      responseSerialize: same,
-      responseDeserialize: same,
-    };
-    server.addService(
-      { export: method },
-      { export: ((call, callback) => handle(call, callback)) satisfies handleUnaryCall<Buffer, Buffer> },
-    );
-    port = await new Promise((resolve, reject) => {
-      server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
-    });
+    server = await GrpcJsBackend.listen({ "grpc.max_receive_message_length": 1000 }, ["logs"]);
   });
 
-  afterAll(() => server.forceShutdown());
+  afterAll(() => server.close());
 
   test("a request is received as it was sent", async () => {
-    const exporter = await startExporter({ endpoint: `http://127.0.0.1:${port}` });
-    const received = Promise.withResolvers<Buffer>();
-    handle = (call, callback) => {
-      received.resolve(call.request);
-      callback(null, Buffer.alloc(0));
-    };
+    const exporter = await startExporter({ endpoint: `http://127.0.0.1:${server.port}` });
     await sendLogs(exporter);
-    expect((await received.promise).equals(BYTES)).toBe(true);
+    expect(server.requests.at(-1)!.bytes.equals(BYTES)).toBe(true);
   });
 
   test("a message beyond its limit is too large, so that the queue splits it", async () => {
-    const exporter = await startExporter({ endpoint: `http://127.0.0.1:${port}`, compression: "none" });
+    const exporter = await startExporter({ endpoint: `http://127.0.0.1:${server.port}`, compression: "none" });
     const error = await failureOf(exporter.send(outgoing("logs", [Buffer.alloc(2000)]), NEVER));
     expect(error.kind).toBe("too_large");
   });
 
   test("a signal that it does not serve is unimplemented", async () => {
-    const exporter = await startExporter({ endpoint: `http://127.0.0.1:${port}` });
+    const exporter = await startExporter({ endpoint: `http://127.0.0.1:${server.port}` });
     expect((await failureOf(exporter.send(outgoing("traces", [BYTES]), NEVER))).kind).toBe("unimplemented");
   });
 });
@@ -444,10 +418,6 @@ describe("the life cycle", () => {
     expect(backend.sessions.size).toBe(0);
   });
 });
-
-function same(bytes: Buffer): Buffer {
-  return bytes;
-}
 
 async function portOf(server: Server): Promise<number> {
   server.listen(0, "127.0.0.1");
