@@ -92,6 +92,13 @@ export function statusHeaders(status: RpcStatus): GrpcHeaders {
   };
 }
 
+/** As HTTP/2 counts it (RFC 9113, 6.5.2), of node:http2's flat list of names and values. */
+export function headerListSize(raw: readonly string[]): number {
+  let size = raw.length * 16;
+  for (const text of raw) size += text.length;
+  return size;
+}
+
 /** Names that belong to the call and not to who made it. */
 const CALL_HEADERS: ReadonlySet<string> = new Set(["te", "content-type", "content-length"]);
 

@@ -7,15 +7,9 @@ import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
 import { boundedHeaders } from "./client-headers.ts";
 import type { GrpcCall, GrpcDoorSettings, GrpcHandler } from "./grpc-door.ts";
 import { GrpcMessageReader } from "./grpc-message.ts";
-import {
-  ACCEPT_ENCODING,
-  frameMessage,
-  GRPC_ENCODINGS,
-  isGrpcContentType,
-  parseGrpcTimeoutMs,
-  senderHeaders,
-  statusHeaders,
-} from "./grpc-wire.ts";
+import { readRequestHead } from "./grpc-request-head.ts";
+import type { HttpRefusal } from "./grpc-request-head.ts";
+import { ACCEPT_ENCODING, frameMessage, senderHeaders, statusHeaders } from "./grpc-wire.ts";
 import { STREAM_BYTES } from "./http2-bounds.ts";
 import type { Http2Bounds, UnleasedBytes } from "./http2-bounds.ts";
 import { decodeLeased } from "./leased-decode.ts";
@@ -118,9 +112,7 @@ export class Http2Call implements GrpcCall {
     stream.on("close", () => this.#onClose());
     stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     stream.on("end", () => this.#onEnd());
-    if (this.#refuseHead(headers)) return;
-    this.#phaseEndMs = this.#host.settings.clock.nowMs() + this.#host.bounds.bodyMs;
-    if (!this.#hold(STREAM_BYTES)) this.#refuseFull();
+    this.#readHead(headers);
   }
 
   /** Called every bounds.tickMs. */
@@ -154,43 +146,22 @@ export class Http2Call implements GrpcCall {
     if (declaredSize >= 0 && receivedSize + this.#stream.readableLength > declaredSize) this.#refuseSecondMessage();
   }
 
-  /** True where the call was refused. */
-  #refuseHead(headers: IncomingHttpHeaders): boolean {
-    const refusal = this.#findHttpFault(headers);
-    if (refusal === undefined) return this.#refuseGrpcHead(headers);
-    this.#answerHttp(refusal);
-    return true;
-  }
-
-  #findHttpFault(headers: IncomingHttpHeaders): HttpRefusal | undefined {
-    if (headers[":method"] !== "POST") {
-      return { status: 405, text: "405 method not allowed, supported: [POST]", headers: { allow: "POST" } };
-    }
-    if (isGrpcContentType(headers["content-type"])) return undefined;
-    const elsewhere = this.#host.settings.elsewhere;
-    const hint = elsewhere === undefined ? "" : `; ${elsewhere}`;
-    return { status: 415, text: `415 unsupported media type: this port speaks gRPC (application/grpc)${hint}` };
-  }
-
-  #refuseGrpcHead(headers: IncomingHttpHeaders): boolean {
-    const path = headers[":path"] ?? "";
-    this.#handler = this.#host.settings.methods.get(path);
-    const encoding = textOf(headers["grpc-encoding"]) ?? "identity";
-    this.#coding = GRPC_ENCODINGS.get(encoding);
-    const timeout = textOf(headers["grpc-timeout"]);
-    const timeoutMs = timeout === undefined ? Number.POSITIVE_INFINITY : parseGrpcTimeoutMs(timeout);
-    if (this.#handler === undefined) {
-      this.#refuse({ code: GRPC_CODES.UNIMPLEMENTED, message: `unknown method ${path.slice(0, 256)}` });
-    } else if (!GRPC_ENCODINGS.has(encoding)) {
-      const message = `unknown grpc-encoding ${encoding.slice(0, 64)}, supported: ${ACCEPT_ENCODING}`;
-      this.#refuse({ code: GRPC_CODES.UNIMPLEMENTED, message });
-    } else if (timeoutMs === undefined) {
-      this.#refuse({ code: GRPC_CODES.INTERNAL, message: `malformed grpc-timeout ${timeout?.slice(0, 64)}` });
-    } else {
-      this.#timeoutAtMs = this.#host.settings.clock.nowMs() + timeoutMs;
-      return false;
-    }
-    return true;
+  #readHead(headers: IncomingHttpHeaders): void {
+    const { settings, bounds } = this.#host;
+    const { methods, elsewhere } = settings;
+    const head = readRequestHead(headers, this.#rawHeaders, {
+      methods,
+      headerBytesMax: bounds.headerBytesMax,
+      ...(elsewhere !== undefined && { elsewhere }),
+    });
+    if (head.kind === "http") return this.#answerHttp(head);
+    if (head.kind === "status") return this.#refuse(head.status);
+    const nowMs = settings.clock.nowMs();
+    this.#handler = head.handler;
+    this.#coding = head.coding;
+    this.#timeoutAtMs = nowMs + head.timeoutMs;
+    this.#phaseEndMs = nowMs + bounds.bodyMs;
+    if (!this.#hold(STREAM_BYTES)) this.#refuseFull();
   }
 
   #onData(chunk: Buffer): void {
@@ -300,7 +271,8 @@ export class Http2Call implements GrpcCall {
     stream.respond({ ":status": status, "content-type": "text/plain", ...headers }, WITHOUT_DATE);
     // node:http2 has ended the answer to HEAD already.
     if (!stream.writableEnded) stream.end(text);
-    this.#stopRequest();
+    // A reset would overtake the text: the body is read and thrown away, for as long as an answer may take.
+    stream.resume();
   }
 
   #respondAndEnd(headers: Readonly<Record<string, string | number>>): void {
@@ -382,14 +354,4 @@ export class Http2Call implements GrpcCall {
   }
 }
 
-interface HttpRefusal {
-  readonly status: number;
-  readonly text: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
 function ignore(): void {}
-
-function textOf(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
-}

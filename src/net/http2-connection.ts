@@ -22,10 +22,8 @@ const PING_STRIKES_MAX = 2;
 /** Go's gRPC too: pings of a connection without requests, where they are not permitted, may come this seldom. */
 const IDLE_PING_MS = 2 * 60 * 60 * 1000;
 
-/** The last stream that a GOAWAY may name: all that the client has sent by then are still taken (RFC 9113, 6.8). */
-const ALL_STREAMS = 2 ** 31 - 1;
-/** How long a client has to answer that; afterwards the connection closes with its last request, whatever may be on its way. */
-const GOAWAY_ANSWER_MS = 1_000;
+/** node:http2 reads 64 KiB at once; opening and resetting a stream takes 28 bytes at least. */
+const RESETS_PER_READ_MAX = Math.ceil((64 * 1024) / 28);
 
 /** One HTTP/2 connection: its calls, its keepalive, its manners and its end. */
 export class Http2Connection implements Http2CallHost {
@@ -47,8 +45,6 @@ export class Http2Connection implements Http2CallHost {
   #pingSentMs: number | undefined;
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #pingStrikes = 0;
-  /** When the first GOAWAY went out; the second follows. */
-  #drainingMs: number | undefined;
   /** When what is left is cut off. */
   #cutMs = Number.POSITIVE_INFINITY;
 
@@ -79,8 +75,7 @@ export class Http2Connection implements Http2CallHost {
     session.setLocalWindowSize(this.bounds.connectionWindowBytes);
     session.on("stream", (stream, headers, _flags, rawHeaders) => this.#onStream(stream, headers, rawHeaders));
     session.on("ping", () => this.#onPing());
-    // node:http2 ends the connection itself: a fault in the frames, a flood, a reset. "close" of the socket follows.
-    session.on("error", () => undefined);
+    session.on("error", (error) => this.#onError(error));
   }
 
   /** Called every bounds.tickMs. */
@@ -88,11 +83,7 @@ export class Http2Connection implements Http2CallHost {
     for (const call of this.#calls) call.tick(nowMs);
     if (this.#session.destroyed) return;
     if (monotonicMs >= this.#cutMs) return this.destroy();
-    if (this.#drainingMs !== undefined) {
-      if (monotonicMs - this.#drainingMs >= GOAWAY_ANSWER_MS) this.#session.close();
-      return;
-    }
-    this.#tickKeepalive(monotonicMs);
+    if (!this.#session.closed) this.#tickKeepalive(monotonicMs);
   }
 
   #tickKeepalive(nowMs: number): void {
@@ -115,20 +106,13 @@ export class Http2Connection implements Http2CallHost {
   }
 
   /**
-   * Asks the client to go without losing a request: the first GOAWAY says that no more shall come, and when the client has
-   * seen it (it has answered a ping behind it) the second one says which was the last. Then calls in flight end. Idempotent.
+   * Asks the client to go: GOAWAY names the last stream that we take, what is in flight ends, then the connection closes.
+   * What the client sent before it saw the GOAWAY is behind that stream, and safe to send again elsewhere (RFC 9113, 6.8).
+   * A first GOAWAY that names no stream yet would spare it that; nghttp2 takes no new stream once any GOAWAY has left, so
+   * it would only be a lie here. Idempotent.
    */
   drain(): void {
-    if (this.#drainingMs !== undefined || this.#session.destroyed) return;
-    this.#drainingMs = this.settings.clock.monotonicMs();
-    // nghttp2 takes a connection without streams that has sent a GOAWAY for finished, and reads no more of it. What the
-    // client may have sent meanwhile is behind the last stream that the GOAWAY names, and safe to send again.
-    if (this.isIdle) return this.#session.close();
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
-    const isSent = this.#session.ping((error) => {
-      if (error === null) this.#session.close();
-    });
-    if (!isSent) this.#session.close();
+    this.#session.close();
   }
 
   destroy(): void {
@@ -141,7 +125,6 @@ export class Http2Connection implements Http2CallHost {
     if (call.isAnswered) this.#pingStrikes = 0;
     else this.#countReset();
     if (!this.isIdle) return;
-    if (this.#drainingMs !== undefined) this.#session.close();
     this.#idleSinceMs = this.settings.clock.monotonicMs();
     this.#host.onBusyChange(this, false);
   }
@@ -156,6 +139,11 @@ export class Http2Connection implements Http2CallHost {
     this.#calls.add(call);
     if (this.#calls.size === 1) this.#host.onBusyChange(this, true);
     call.open(headers);
+  }
+
+  /** The connection ends by itself; only what the client did against HTTP/2's rules is told. */
+  #onError(error: Error & { readonly code?: string }): void {
+    if (RULE_ERRORS.has(error.code ?? "")) this.settings.observer?.onEndedConnection(this.address, error.message);
   }
 
   #countReset(): void {
@@ -184,6 +172,9 @@ export class Http2Connection implements Http2CallHost {
   }
 }
 
+/** By which node:http2 names floods, faults in the frames, and resets that nghttp2 had enough of. */
+const RULE_ERRORS: ReadonlySet<string> = new Set(["ERR_HTTP2_ERROR", "ERR_HTTP2_TOO_MANY_INVALID_FRAMES"]);
+
 const TOO_MANY_PINGS = Buffer.from("too_many_pings");
 
 /** That an answer came shows in the bytes read. */
@@ -200,8 +191,9 @@ function sessionOptions(
       maxHeaderListSize: bounds.headerBytesMax,
       enablePush: false,
     },
-    // nghttp2 counts resets too, answered ones with them, and ends with INTERNAL_ERROR: ours comes first.
-    streamResetBurst: 4 * (streamsMax + bounds.resetsPerSecond),
+    // nghttp2 counts resets while it reads, answered ones too, and ends with INTERNAL_ERROR. We hear of them when it has
+    // done with what came at once, and have the better word for it: so its bound is ours and what one read may hold.
+    streamResetBurst: streamsMax + RESETS_PER_READ_MAX,
     streamResetRate: 4 * bounds.resetsPerSecond,
   };
 }
