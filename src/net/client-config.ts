@@ -88,13 +88,13 @@ export function headerValue(value: Secret): string {
 export type ReservedHeaders = (name: string) => string | undefined;
 
 /**
- * `headers` of a client. Values are checked without being shown: Node's own error would name the header only when a
- * request is sent.
+ * `headers` of a client, or of a server's answers. Values are checked without being shown: Node's own error would name
+ * the header only when a request is sent. `owner` is who sets those that are reserved.
  */
-export function clientHeadersSchema(reserved: ReservedHeaders): ReturnType<typeof secretMap> {
+export function headersSchema(reserved: ReservedHeaders, owner = "exporter"): ReturnType<typeof secretMap> {
   return secretMap().superRefine((headers, context) => {
     for (const [name, value] of Object.entries(headers)) {
-      const problem = headerProblem(name, headerValue(value), reserved);
+      const problem = headerProblem(name, headerValue(value), reserved, owner);
       if (problem !== undefined) refuse(context, { path: [name], ...problem });
     }
   });
@@ -105,12 +105,17 @@ interface HeaderProblem {
   readonly fix: string;
 }
 
-function headerProblem(name: string, value: string, reserved: ReservedHeaders): HeaderProblem | undefined {
+function headerProblem(
+  name: string,
+  value: string,
+  reserved: ReservedHeaders,
+  owner: string,
+): HeaderProblem | undefined {
   if (!HEADER_NAME.test(name)) {
     return { message: "is no header name", fix: 'write letters, digits and "-", such as "X-Tenant"' };
   }
   const fix = reserved(name.toLowerCase());
-  if (fix !== undefined) return { message: "is set by the exporter itself", fix };
+  if (fix !== undefined) return { message: `is set by the ${owner} itself`, fix };
   if (HEADER_VALUE.test(value)) return undefined;
   return {
     message: "its value holds a character that no header can carry",

@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { createSecureContext, getCACertificates } from "node:tls";
 import type { SecureContextOptions } from "node:tls";
 import type { ClientTlsConfig } from "./client-config.ts";
+import { loadPem } from "./pem.ts";
 
 /** TLS towards a backend, with its files read; for node:https as it is, for gRPC through createSecureContext(). */
 export interface ClientTls {
@@ -27,27 +27,6 @@ export async function loadClientTls(tls: ClientTlsConfig): Promise<ClientTls> {
   };
   checkContext(contextOptions);
   return { contextOptions, rejectUnauthorized: !tls.insecure_skip_verify, serverName: tls.server_name_override };
-}
-
-async function loadPem(key: string, path: string | undefined, pem: string | undefined): Promise<string | undefined> {
-  const text = path === undefined ? pem : await readPemFile(key, path);
-  // Node takes a file without any PEM block for an empty list of authorities, and every connection then fails.
-  if (text !== undefined && !text.includes("-----BEGIN ")) {
-    const where = path === undefined ? key.replace("_file", "_pem") : `${key} ${path}`;
-    throw new Error(
-      `${where}: holds no PEM block\n  write a file that has lines such as "-----BEGIN CERTIFICATE-----"`,
-    );
-  }
-  return text;
-}
-
-async function readPemFile(key: string, path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw new Error(`${key} ${path}: cannot be read (${code})\n  check the path and who may read it`, { cause: error });
-  }
 }
 
 /** undefined leaves Node's own list. Naming authorities replaces that list, as in the Collector. */

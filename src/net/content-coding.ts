@@ -97,7 +97,6 @@ const SNAPPY: Coding = {
 /** By the name in `Content-Encoding`. "deflate" is the zlib format (RFC 9110, 8.4.1.2), which some call by its own name. */
 const CODINGS: ReadonlyMap<string, Coding> = new Map([
   ["gzip", GZIP],
-  ["x-gzip", GZIP],
   ["deflate", ZLIB],
   ["zlib", ZLIB],
   ["zstd", ZSTD],
@@ -105,17 +104,32 @@ const CODINGS: ReadonlyMap<string, Coding> = new Map([
   ["x-snappy-framed", SNAPPY],
 ]);
 
+/** RFC 9110, 8.4.1.3 and 12.5.3. */
+const CODING_ALIASES: ReadonlyMap<string, string> = new Map([
+  ["x-gzip", "gzip"],
+  ["identity", ""],
+]);
+
 /** zlib's own default means a trip to the thread pool per 16 KiB; with this it is one for most requests. */
 const CHUNK_BYTES_MAX = 64 * 1024;
 /** Less is an error to node:zlib. */
 const CHUNK_BYTES_MIN = 64;
 
-/** undefined where the name stands for "as it is"; a ConsumeError for one that is not known, in the Collector's words. */
-export function parseContentEncoding(header: string | undefined): string | undefined {
-  const coding = (header ?? "").trim().toLowerCase();
-  if (coding === "" || coding === "identity") return undefined;
-  if (CODINGS.has(coding)) return coding;
-  throw new ConsumeError("permanent", `unsupported Content-Encoding: ${coding.slice(0, 64)}`);
+/** Every name that parseContentEncoding takes; "" for no coding. */
+export const CONTENT_CODINGS: readonly string[] = ["", ...CODINGS.keys()];
+
+/**
+ * undefined where the name stands for "as it is"; a ConsumeError for one that is not known, or not among `taken`, in
+ * the Collector's words.
+ */
+export function parseContentEncoding(header: string | undefined, taken?: ReadonlySet<string>): string | undefined {
+  const written = (header ?? "").trim().toLowerCase();
+  const coding = CODING_ALIASES.get(written) ?? written;
+  if (taken?.has(coding) !== false) {
+    if (coding === "") return undefined;
+    if (CODINGS.has(coding)) return coding;
+  }
+  throw new ConsumeError("permanent", `unsupported Content-Encoding: ${written.slice(0, 64)}`);
 }
 
 /** The probable size of the decoded bytes; see decodeContent. Throws `permanent` where the bytes show that they are broken. */

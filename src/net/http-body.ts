@@ -14,6 +14,8 @@ export class BodyTimeoutError extends Error {
 export interface BodySettings {
   /** On the wire and after decompression alike. */
   readonly sizeMax: number;
+  /** Names of content codings that are taken, "" for none; absent: all that there are. */
+  readonly codings?: ReadonlySet<string>;
   /** For the whole body: a sender that drips bytes is cut off. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -31,7 +33,7 @@ const FIRST_LEASE_BYTES = 64 * 1024;
  * it is read and before a lease is taken. A rejection leaves no lease behind.
  */
 export async function readBody(request: IncomingMessage, settings: BodySettings): Promise<LeasedBody> {
-  const coding = parseContentEncoding(request.headers["content-encoding"]);
+  const coding = parseContentEncoding(request.headers["content-encoding"], settings.codings);
   const declaredSize = checkDeclaredSize(request, settings.sizeMax);
   const lease = await settings.acquire(declaredSize ?? FIRST_LEASE_BYTES);
   try {

@@ -8,11 +8,13 @@ import type { DoorBudget } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
 import { boundedHeaders, plainAddress } from "./client-headers.ts";
+import { Cors } from "./cors.ts";
 import { BodyTimeoutError, readBody } from "./http-body.ts";
 import type { BodySettings } from "./http-body.ts";
 import { waitOrCut } from "./graceful-stop.ts";
 import { listen } from "./listener.ts";
 import type { ListenSettings } from "./listener.ts";
+import type { ServerTls } from "./server-tls.ts";
 
 /** A request whose body is whole, decompressed and within its bounds. */
 export interface HttpRequest {
@@ -50,6 +52,8 @@ export interface HttpRoute {
     readonly sizeMax: number;
     /** Lower case; any other is answered 415. */
     readonly mediaTypes: readonly string[];
+    /** Names of content codings that are taken, "" for none; absent: all that there are. */
+    readonly codings?: ReadonlySet<string>;
   };
   handle(request: HttpRequest): Promise<HttpAnswer>;
   /** The answer where `handle` rejected, or the door refused: no room, body too large, broken or in an unknown coding. */
@@ -64,6 +68,14 @@ export interface HttpDoorSettings extends ListenSettings {
   readonly budget: DoorBudget;
   readonly clock: Clock;
   readonly timeouts?: Partial<HttpTimeouts>;
+  /** Default: plain HTTP. The door's owner stops it after the door. */
+  readonly tls?: ServerTls;
+  /** Default: pages of other origins get no permission. */
+  readonly cors?: Cors;
+  /** Of every answer; lower-case names. An answer's own header wins. */
+  readonly responseHeaders?: Readonly<Record<string, string>>;
+  /** The answer to what never reaches a route: 404, 405, 408, 415. Default: textAnswer. */
+  readonly fault?: (status: number, message: string, mediaType: string) => HttpAnswer;
 }
 
 export interface HttpTimeouts {
@@ -75,6 +87,8 @@ export interface HttpTimeouts {
   readonly idleMs: number;
   /** How long what still comes is read and thrown away, after an answer that did not wait for the body. */
   readonly lingerMs: number;
+  /** How long an answer may wait for a client that does not read it; then the connection is closed. */
+  readonly writeMs: number;
 }
 
 /**
@@ -83,7 +97,13 @@ export interface HttpTimeouts {
  * Lingering lets a sender read a 413 before it learns that nobody takes its bytes; cut off at once, many see ECONNRESET
  * instead, and try again.
  */
-const TIMEOUTS: HttpTimeouts = { headersMs: 10_000, bodyMs: 60_000, idleMs: 60_000, lingerMs: 2_000 };
+const TIMEOUTS: HttpTimeouts = {
+  headersMs: 10_000,
+  bodyMs: 60_000,
+  idleMs: 60_000,
+  lingerMs: 2_000,
+  writeMs: 10_000,
+};
 
 /** How exactly node:http keeps `headersMs`, and how often it looks. */
 const TIMEOUT_CHECK_MS = 1_000;
@@ -102,20 +122,27 @@ export class HttpDoor {
     this.#settings = settings;
     this.#timeouts = { ...TIMEOUTS, ...settings.timeouts };
     this.#routes = groupRoutes(settings.routes);
-    this.#server = createServer({
-      headersTimeout: this.#timeouts.headersMs,
-      // The body has a timeout of its own, which starts when the door is ready to read it.
-      requestTimeout: 0,
-      keepAliveTimeout: this.#timeouts.idleMs,
-      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, this.#timeouts.headersMs),
-    });
-    this.#server.on("connection", (socket) => {
+    this.#server = this.#createServer();
+    // With TLS, what a connection is before its handshake is the business of ServerTls.
+    this.#server.on(settings.tls === undefined ? "connection" : "secureConnection", (socket: Socket) => {
       this.#unused.add(socket);
       socket.once("close", () => this.#unused.delete(socket));
     });
     this.#server.on("request", (request, response) => this.#serve(request, response, false));
     // A sender that asks first gets its "100 Continue" when the door is about to read, not before.
     this.#server.on("checkContinue", (request, response) => this.#serve(request, response, true));
+  }
+
+  #createServer(): Server {
+    const { headersMs, idleMs } = this.#timeouts;
+    const options = {
+      headersTimeout: headersMs,
+      // The body has a timeout of its own, which starts when the door is ready to read it.
+      requestTimeout: 0,
+      keepAliveTimeout: idleMs,
+      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, headersMs),
+    };
+    return this.#settings.tls?.createHttpServer(options) ?? createServer(options);
   }
 
   /** Binds; resolves with where it listens. Called once. */
@@ -155,30 +182,43 @@ export class HttpDoor {
 
   async #answer(exchange: Exchange): Promise<HttpAnswer> {
     const { request } = exchange;
-    const found = this.#findRoute(request);
-    if ("status" in found) return found;
+    const { cors } = this.#settings;
+    if (cors !== undefined && Cors.isPreflight(request.method, request.headers)) {
+      return { status: 204, headers: cors.preflightHeaders(request.headers) };
+    }
     const mediaType = parseMediaType(request.headers["content-type"]);
+    const found = this.#findRoute(request, mediaType);
+    if ("status" in found) return found;
     if (found.body !== undefined && !found.body.mediaTypes.includes(mediaType)) {
-      return textAnswer(415, `415 unsupported media type, supported: [${found.body.mediaTypes.join(", ")}]`);
+      const supported = found.body.mediaTypes.join(", ");
+      return this.#fault(415, `415 unsupported media type, supported: [${supported}]`, mediaType);
     }
     try {
       return await this.#handle(exchange, found, mediaType);
     } catch (error) {
-      if (error instanceof BodyTimeoutError) return textAnswer(408, `408 request timeout: ${error.message}`);
+      if (error instanceof BodyTimeoutError)
+        return this.#fault(408, `408 request timeout: ${error.message}`, mediaType);
       return found.refuse(ConsumeError.from(error), mediaType);
     }
   }
 
-  #findRoute(request: IncomingMessage): HttpRoute | HttpAnswer {
+  #findRoute(request: IncomingMessage, mediaType: string): HttpRoute | HttpAnswer {
     const methods = this.#routes.get(splitUrl(request.url).path);
-    if (methods === undefined) return NOT_FOUND;
+    if (methods === undefined) return this.#fault(404, "404 page not found", mediaType);
+    const route = methods.get(request.method ?? "");
+    if (route !== undefined) return route;
     const supported = [...methods.keys()].join(", ");
-    return methods.get(request.method ?? "") ?? textAnswer(405, `405 method not allowed, supported: [${supported}]`);
+    const answer = this.#fault(405, `405 method not allowed, supported: [${supported}]`, mediaType);
+    return { ...answer, headers: { ...answer.headers, allow: supported } };
+  }
+
+  #fault(status: number, message: string, mediaType: string): HttpAnswer {
+    return this.#settings.fault?.(status, message, mediaType) ?? textAnswer(status, message);
   }
 
   async #handle(exchange: Exchange, route: HttpRoute, mediaType: string): Promise<HttpAnswer> {
     if (route.body === undefined) return route.handle(this.#describe(exchange, mediaType, NO_BODY));
-    const { body, lease } = await readBody(exchange.request, this.#bodySettings(exchange, route.body.sizeMax));
+    const { body, lease } = await readBody(exchange.request, this.#bodySettings(exchange, route.body));
     try {
       return await route.handle(this.#describe(exchange, mediaType, body));
     } finally {
@@ -186,10 +226,12 @@ export class HttpDoor {
     }
   }
 
-  #bodySettings({ response, asksFirst, signal }: Exchange, sizeMax: number): BodySettings {
+  #bodySettings(exchange: Exchange, { sizeMax, codings }: NonNullable<HttpRoute["body"]>): BodySettings {
+    const { response, asksFirst, signal } = exchange;
     const { budget, clock } = this.#settings;
     return {
       sizeMax,
+      ...(codings !== undefined && { codings }),
       timeoutMs: this.#timeouts.bodyMs,
       clock,
       acquire: (bytes) => budget.acquire(bytes, clock.nowMs() + DOOR_WAIT_MS_DEFAULT, signal),
@@ -213,10 +255,23 @@ export class HttpDoor {
     const body = answer.body ?? "";
     // 204 is the one status a route may choose that must not say how long nothing is (RFC 9110, 8.6).
     const length = answer.status === 204 ? {} : { "content-length": String(Buffer.byteLength(body)) };
-    const headers = { ...answer.headers, ...length };
+    const { cors, responseHeaders } = this.#settings;
+    const headers = {
+      ...responseHeaders,
+      ...(cors !== undefined && cors.answerHeaders(request.method, request.headers)),
+      ...answer.headers,
+      ...length,
+    };
     if (this.#closed !== undefined) response.setHeader("connection", "close");
     response.writeHead(answer.status, headers).end(body);
     if (!request.complete) this.#linger(request);
+    if (request.socket.writableLength > 0) this.#cutSlowReader(request.socket, response);
+  }
+
+  /** The kernel's buffer is full of answers that the client does not read. */
+  #cutSlowReader(socket: Socket, response: ServerResponse): void {
+    const timer = this.#settings.clock.after(this.#timeouts.writeMs, () => socket.destroy());
+    response.once("close", () => timer.cancel());
   }
 
   /** The sender is still sending a body that nobody wants: see TIMEOUTS.lingerMs. node:http throws the bytes away meanwhile. */
@@ -243,13 +298,6 @@ const NO_BODY = new Uint8Array(0);
 export function textAnswer(status: number, text: string): HttpAnswer {
   return { status, headers: { "content-type": "text/plain" }, body: text };
 }
-
-/** In the words and bytes of Go's net/http, which is what senders know from the Collector. */
-const NOT_FOUND: HttpAnswer = {
-  status: 404,
-  headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
-  body: "404 page not found\n",
-};
 
 function groupRoutes(routes: readonly HttpRoute[]): ReadonlyMap<string, ReadonlyMap<string, HttpRoute>> {
   const groups = new Map<string, Map<string, HttpRoute>>();

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { annotate, block, duration, optionalBlock, refuse, withoutEffect } from "../../config/types.ts";
-import { clientHeadersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
+import { headersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
 import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
 import { parseGrpcEndpoint } from "./endpoint.ts";
 
@@ -50,7 +50,7 @@ export const otlpGrpcConfig = block({
   endpoint: grpcEndpoint.describe("The backend's gRPC address."),
   tls: clientTlsSchema.describe("TLS towards the backend."),
   compression: compression.describe("How requests are compressed."),
-  headers: clientHeadersSchema(reservedHeader).describe("Metadata sent with every request."),
+  headers: headersSchema(reservedHeader).describe("Metadata sent with every request."),
   authority: z.string().min(1).optional().describe("The :authority that requests carry instead of the endpoint."),
   user_agent: z
     .string()

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { annotate, block, defaultBlock, duration, refuse, url, withoutEffect } from "../../config/types.ts";
 import { ENCODINGS, LEVEL_DEFAULT, LEVEL_MAX } from "../../net/content-encode.ts";
-import { clientHeadersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
+import { headersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
 import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
 
 export const COMPRESSIONS = [...ENCODINGS, "none"] as const;
@@ -39,7 +39,7 @@ const configBlock = block({
         "From fast to small: gzip, deflate and zlib 1 to 9, or 0 to store only; zstd 1 to 22; -1: the algorithm's default.",
       ),
   }).describe("Details of the compression."),
-  headers: clientHeadersSchema((name) => RESERVED_HEADERS.get(name)).describe("Headers sent with every request."),
+  headers: headersSchema((name) => RESERVED_HEADERS.get(name)).describe("Headers sent with every request."),
   timeout: timeoutSchema("30s").describe("Time for one attempt."),
   tls: clientTlsSchema.describe("TLS towards the backend, where the URL begins with https://."),
   max_conns_per_host: z.int().min(0).max(10_000).default(0).describe("Connections to the backend at most; 0: 100."),

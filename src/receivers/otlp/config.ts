@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  annotate,
   block,
   byteSize,
   defaultBlock,
@@ -10,6 +11,8 @@ import {
   withoutEffect,
 } from "../../config/types.ts";
 import { DOOR_BYTES_MAX, REQUEST_BYTES_MAX } from "../../core/limits.ts";
+import { CONTENT_CODINGS } from "../../net/content-coding.ts";
+import { corsSchema, responseHeadersSchema, serverTlsSchema } from "../../net/server-config.ts";
 
 const MIB = 1024 * 1024;
 
@@ -18,6 +21,9 @@ const MIB = 1024 * 1024;
  * tens; beyond it a client queues by itself. The Collector sets no bound by default.
  */
 const STREAMS_MAX_DEFAULT = 1000;
+
+const AUTH_LATER =
+  "leave it out until the extensions bearertokenauth and basicauth are there; tls.client_ca_file lets in only clients with a certificate of yours";
 
 /** Milliseconds; 0 stands for `standard`, as in Go's gRPC. */
 function keepaliveTime(what: string, standard: string): z.ZodType<number, string | undefined> {
@@ -67,10 +73,10 @@ const grpcConfig = block({
   include_metadata: z.boolean().default(false).describe("Exporters may pass the senders' headers on."),
   read_buffer_size: unused(z.int().min(0).default(524_288)),
   write_buffer_size: unused(z.int().min(0).default(0)),
-  tls: later(),
-  auth: later(),
+  tls: optionalBlock(serverTlsSchema).describe("TLS, and with client_ca_file mutual TLS. Absent: plain text."),
+  auth: later(AUTH_LATER),
   keepalive: optionalBlock(keepaliveConfig).describe("As the Collector's."),
-  middlewares: later(),
+  middlewares: later("leave it out; max_recv_msg_size_mib and processors/memory_limiter bound what comes in"),
 });
 
 const httpConfig = block({
@@ -86,16 +92,31 @@ const httpConfig = block({
     .boolean()
     .default(false)
     .describe("Refuse names of enum values in JSON, which OTLP forbids and every Collector takes."),
-  read_timeout: unused(duration({ default: "0s" })),
-  read_header_timeout: unused(duration({ default: "0s" })),
-  write_timeout: unused(duration({ default: "0s" })),
-  tls: later(),
-  auth: later(),
-  cors: later(),
-  compression_algorithms: later(),
-  response_headers: later(),
-  keepalive: later(),
-  middlewares: later(),
+  read_timeout: duration({ default: "0s" }).describe(
+    "From when the door begins to read a body to its end; then 408. 0s: 60s (the Collector: without end).",
+  ),
+  read_header_timeout: duration({ default: "0s" }).describe(
+    "From a request's first byte to the end of its headers; then 408. 0s: 10s (the Collector: without end).",
+  ),
+  write_timeout: duration({ default: "0s" }).describe(
+    "How long an answer may wait for a client that does not read it; then the connection is closed. 0s: 10s.",
+  ),
+  keepalive: optionalBlock(
+    block({
+      idle_timeout: duration({ default: "0s" }).describe(
+        "A connection without a request for this long is closed. 0s: 60s.",
+      ),
+    }),
+  ).describe("Connections between two requests."),
+  tls: optionalBlock(serverTlsSchema).describe("TLS, and with client_ca_file mutual TLS. Absent: plain text."),
+  cors: optionalBlock(corsSchema).describe("Pages of other origins that may send from a browser. Absent: none."),
+  compression_algorithms: z
+    .array(compressionAlgorithm())
+    .default([...CONTENT_CODINGS])
+    .describe('What a body may come in; "" is uncompressed.'),
+  response_headers: responseHeadersSchema.describe("Headers of every answer."),
+  auth: later(AUTH_LATER),
+  middlewares: later("leave it out; max_request_body_size and processors/memory_limiter bound what comes in"),
 });
 
 /** The Collector's keys (receiver/otlpreceiver/config.go, config/configgrpc, config/confighttp). */
@@ -147,20 +168,25 @@ function urlPath(path: string): z.ZodType<string, string | undefined> {
   return schema.prefault(path);
 }
 
+/** As the Collector names them; what it has and we have not is refused by name. */
+function compressionAlgorithm(): z.ZodType<string, string> {
+  const names = CONTENT_CODINGS.map((name) => `"${name}"`).join(", ");
+  const schema = z.string().superRefine((name, context) => {
+    if (CONTENT_CODINGS.includes(name)) return;
+    refuse(context, { expected: `one of ${names}`, fix: `leave ${JSON.stringify(name)} out: it is not taken here` });
+  });
+  return annotate(schema, { type: "string" });
+}
+
 /** A key of the Collector's that this version does not serve yet: whoever sets it relies on it, so it is refused. */
-function later(): z.ZodOptional<z.ZodType<never>> {
+function later(fix: string): z.ZodOptional<z.ZodType<never>> {
   const schema = z.unknown().transform((_value, context): never => {
-    refuse(context, {
-      message: "is a setting of the Collector's that this version does not have yet",
-      fix: "leave it out",
-    });
+    refuse(context, { message: "is a setting of the Collector's that this version does not have yet", fix });
     return z.NEVER;
   });
   return schema.optional().describe("Not in this version: refused.");
 }
 
 function unused<T extends z.ZodType>(schema: T): T {
-  return withoutEffect(schema, "the gateway sizes its buffers and sets its timeouts itself").describe(
-    "Read for compatibility.",
-  );
+  return withoutEffect(schema, "the gateway sizes its buffers itself").describe("Read for compatibility.");
 }

@@ -3,7 +3,13 @@ import type { Settings } from "../../core/component.ts";
 import type { SignalConsumers } from "../../core/consumer.ts";
 import type { Signal } from "../../core/signal.ts";
 import type { HttpAnswer, HttpRoute } from "../../net/http-door.ts";
-import { encodePartialSuccess, partialSuccessToJson } from "../../net/rpc-status.ts";
+import {
+  encodePartialSuccess,
+  encodeStatus,
+  GRPC_CODES,
+  partialSuccessToJson,
+  statusToJson,
+} from "../../net/rpc-status.ts";
 import { MEDIA_TYPES, toHttpAnswer } from "../../net/sender-answers.ts";
 import type { BodyEncoding } from "../../net/sender-answers.ts";
 import { decodeJsonRequest } from "../../wire/otlp/json-decode.ts";
@@ -25,12 +31,17 @@ export function otlpRoutes(
     names.count(decoded.enumNames);
     return decoded.bytes;
   };
+  const body = {
+    sizeMax: bodyBytesMax(config),
+    mediaTypes: [MEDIA_TYPES.json, MEDIA_TYPES.protobuf],
+    codings: new Set(config.compression_algorithms),
+  };
   return mapConsumers(next, (signal, consumer) => {
     const answers = successes(signal);
     return {
       method: "POST",
       path: config[`${signal}_url_path`],
-      body: { sizeMax: bodyBytesMax(config), mediaTypes: [MEDIA_TYPES.json, MEDIA_TYPES.protobuf] },
+      body,
       handle: async (request) => {
         const encoding = encodingOf(request.mediaType);
         const bytes = encoding === "json" ? toProtobuf(signal, request.body) : request.body;
@@ -44,6 +55,24 @@ export function otlpRoutes(
 
 function encodingOf(mediaType: string): BodyEncoding {
   return mediaType === MEDIA_TYPES.json ? "json" : "protobuf";
+}
+
+const FAULT_CODES: Readonly<Record<number, number>> = {
+  404: GRPC_CODES.NOT_FOUND,
+  405: GRPC_CODES.UNIMPLEMENTED,
+  408: GRPC_CODES.DEADLINE_EXCEEDED,
+  415: GRPC_CODES.INVALID_ARGUMENT,
+};
+
+/**
+ * The body of every 4xx is a Status, in the request's encoding; a request in no encoding of OTLP is answered in JSON,
+ * which people can read.
+ */
+export function httpFault(status: number, message: string, mediaType: string): HttpAnswer {
+  const encoding = mediaType === MEDIA_TYPES.protobuf ? "protobuf" : "json";
+  const rpcStatus = { code: FAULT_CODES[status] ?? GRPC_CODES.UNKNOWN, message };
+  const body = encoding === "json" ? statusToJson(rpcStatus) : encodeStatus(rpcStatus);
+  return { status, headers: { "content-type": MEDIA_TYPES[encoding] }, body };
 }
 
 /** Full success, whose partial_success OTLP wants unset (the Collector sets it to an empty message). */

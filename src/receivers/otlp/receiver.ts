@@ -3,14 +3,20 @@ import type { Endpoint } from "../../config/endpoint.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Receiver, Settings } from "../../core/component.ts";
 import type { SignalConsumers } from "../../core/consumer.ts";
+import { revealHeaders } from "../../net/client-config.ts";
+import { Cors } from "../../net/cors.ts";
 import { HttpDoor } from "../../net/http-door.ts";
+import type { HttpTimeouts } from "../../net/http-door.ts";
 import type { ListenSettings } from "../../net/listener.ts";
+import type { ServerTlsConfig } from "../../net/server-config.ts";
+import { ServerTls } from "../../net/server-tls.ts";
 import { messageBytesMax, streamsMax } from "./config.ts";
 import type { OtlpGrpcConfig, OtlpHttpConfig, OtlpReceiverConfig } from "./config.ts";
 import { createGrpcDoor, GrpcDoorWatch, grpcKeepalive } from "./grpc-engines.ts";
 import { otlpMethods } from "./grpc-methods.ts";
-import { otlpRoutes } from "./http-routes.ts";
+import { httpFault, otlpRoutes } from "./http-routes.ts";
 import { OtlpIntake } from "./intake.ts";
+import { TlsWatch } from "./tls-watch.ts";
 
 /** What both doors have in common for their owner. */
 interface Door {
@@ -23,6 +29,7 @@ interface NamedDoor {
   readonly what: string;
   readonly door: Door;
   readonly addressOf: (endpoint: Endpoint) => string;
+  readonly tls: ServerTls | undefined;
 }
 
 /** OTLP over gRPC and HTTP. A success is answered when the admission of a request is committed, never before. */
@@ -40,9 +47,12 @@ export class OtlpReceiver implements Receiver {
 
   async start(host: Host): Promise<void> {
     const { grpc, http } = this.#config.protocols;
+    // Certificates are read before the first port is open: a receiver that does not start takes nothing.
+    const grpcTls = await this.#loadTls("grpc", grpc?.tls);
+    const httpTls = await this.#loadTls("http", http?.tls);
     this.#doors = [
-      ...(grpc === undefined ? [] : [this.#grpcDoor(host, grpc)]),
-      ...(http === undefined ? [] : [this.#httpDoor(host, http)]),
+      ...(grpc === undefined ? [] : [this.#grpcDoor(host, grpc, grpcTls)]),
+      ...(http === undefined ? [] : [this.#httpDoor(host, http, httpTls)]),
     ];
     for (const { what, door, addressOf } of this.#doors) {
       const endpoint = await this.#startDoor(door);
@@ -51,7 +61,26 @@ export class OtlpReceiver implements Receiver {
   }
 
   async shutdown(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#doors.map(({ door }) => door.stop(signal)));
+    await Promise.all(
+      this.#doors.map(({ door, tls }) => {
+        const stopped = door.stop(signal);
+        // After the door accepts no more, and before it has closed: it waits for connections in their handshake, too.
+        tls?.stop();
+        return stopped;
+      }),
+    );
+  }
+
+  async #loadTls(protocol: "grpc" | "http", config: ServerTlsConfig | undefined): Promise<ServerTls | undefined> {
+    if (config === undefined) return undefined;
+    const { clock, id } = this.#settings;
+    try {
+      return await ServerTls.load({ config, clock, observer: new TlsWatch(this.#settings, protocol) });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const where = `receivers.${formatComponentId(id)}: protocols.${protocol}`;
+      throw new Error(`${where}.${reason}`, { cause: error });
+    }
   }
 
   /** A receiver that does not start leaves no port open. */
@@ -64,7 +93,7 @@ export class OtlpReceiver implements Receiver {
     }
   }
 
-  #grpcDoor(host: Host, config: OtlpGrpcConfig): NamedDoor {
+  #grpcDoor(host: Host, config: OtlpGrpcConfig, tls: ServerTls | undefined): NamedDoor {
     const intake = new OtlpIntake(this.#settings, host, "grpc");
     const { http } = this.#config.protocols;
     const door = createGrpcDoor(config, this.#settings, {
@@ -75,23 +104,31 @@ export class OtlpReceiver implements Receiver {
       includeMetadata: config.include_metadata,
       keepalive: grpcKeepalive(config),
       ...(http !== undefined && { elsewhere: `OTLP/HTTP is at ${http.endpoint}` }),
+      ...(tls !== undefined && { createListener: (onSocket) => tls.createTcpServer(onSocket) }),
       observer: new GrpcDoorWatch(this.#settings),
       budget: host.doors,
       clock: this.#settings.clock,
     });
-    return { what: "OTLP/gRPC", door, addressOf: formatEndpoint };
+    return { what: tls === undefined ? "OTLP/gRPC" : "OTLP/gRPC (TLS)", door, addressOf: formatEndpoint, tls };
   }
 
-  #httpDoor(host: Host, config: OtlpHttpConfig): NamedDoor {
+  #httpDoor(host: Host, config: OtlpHttpConfig, tls: ServerTls | undefined): NamedDoor {
     const intake = new OtlpIntake(this.#settings, host, "http");
+    const { allowed_origins: origins = [] } = config.cors ?? {};
     const door = new HttpDoor({
       ...this.#listenSettings(config.endpoint, "http"),
       routes: otlpRoutes(intake, config, this.#next, this.#settings),
       includeMetadata: config.include_metadata,
       budget: host.doors,
       clock: this.#settings.clock,
+      timeouts: httpTimeouts(config),
+      responseHeaders: lowerCaseNames(revealHeaders(config.response_headers)),
+      fault: httpFault,
+      ...(tls !== undefined && { tls }),
+      ...(config.cors !== undefined && origins.length > 0 && { cors: new Cors(config.cors) }),
     });
-    return { what: "OTLP/HTTP", door, addressOf: (endpoint) => `http://${formatEndpoint(endpoint)}` };
+    const scheme = tls === undefined ? "http" : "https";
+    return { what: "OTLP/HTTP", door, addressOf: (endpoint) => `${scheme}://${formatEndpoint(endpoint)}`, tls };
   }
 
   #listenSettings(endpoint: string, protocol: string): ListenSettings {
@@ -100,4 +137,19 @@ export class OtlpReceiver implements Receiver {
     const owner = `receivers.${formatComponentId(this.#settings.id)}`;
     return { endpoint: parsed, owner, endpointKey: `protocols.${protocol}.endpoint` };
   }
+}
+
+/** The YAML's 0 is the door's own default. */
+function httpTimeouts(config: OtlpHttpConfig): Partial<HttpTimeouts> {
+  const idleMs = config.keepalive?.idle_timeout ?? 0;
+  return {
+    ...(config.read_header_timeout > 0 && { headersMs: config.read_header_timeout }),
+    ...(config.read_timeout > 0 && { bodyMs: config.read_timeout }),
+    ...(config.write_timeout > 0 && { writeMs: config.write_timeout }),
+    ...(idleMs > 0 && { idleMs }),
+  };
+}
+
+function lowerCaseNames(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }

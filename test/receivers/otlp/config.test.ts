@@ -41,8 +41,7 @@ describe("the configuration of receivers/otlp", () => {
   });
 
   it("refuses what the Collector has and this version has not, by name, and does not call it unknown", () => {
-    const keys = ["tls", "cors", "auth", "keepalive", "middlewares", "compression_algorithms", "response_headers"];
-    for (const key of keys) {
+    for (const key of ["auth", "middlewares"]) {
       expect(problemsOf({ protocols: { http: { [key]: {} } } })).toEqual([
         `protocols.http.${key}: is a setting of the Collector's that this version does not have yet`,
       ]);
@@ -50,7 +49,31 @@ describe("the configuration of receivers/otlp", () => {
     expect(problemsOf({ protocols: { http: { nope: 1 } } })).toEqual(['protocols.http: Unrecognized key: "nope"']);
   });
 
-  it("takes the Collector's buffer sizes and timeouts, which do nothing here", () => {
+  it("refuses a coding that it has not, by name", () => {
+    expect(problemsOf({ protocols: { http: { compression_algorithms: ["", "gzip", "lz4"] } } })).toEqual([
+      'protocols.http.compression_algorithms.2: expected one of "", "gzip", "deflate", "zlib", "zstd", "snappy", "x-snappy-framed"',
+    ]);
+  });
+
+  it("refuses a server's tls without a certificate or a key, and names of suites and curves that nobody has", () => {
+    const tls = { cert_file: "a.pem", cipher_suites: ["RC4"], curve_preferences: ["P-256"] };
+    expect(problemsOf({ protocols: { grpc: { tls } } }).map((problem) => problem.split(":")[0])).toEqual([
+      "protocols.grpc.tls.cipher_suites.0",
+      "protocols.grpc.tls.curve_preferences.0",
+      "protocols.grpc.tls",
+    ]);
+    expect(problemsOf({ protocols: { grpc: { tls: { cert_file: "a.pem" } } } })).toEqual([
+      "protocols.grpc.tls: a server's tls needs key_file or key_pem",
+    ]);
+  });
+
+  it("refuses response headers that say where an answer ends", () => {
+    expect(problemsOf({ protocols: { http: { response_headers: { "Content-Length": "1" } } } })).toEqual([
+      "protocols.http.response_headers.Content-Length: is set by the server itself",
+    ]);
+  });
+
+  it("takes the Collector's buffer sizes, which do nothing here, and timeouts", () => {
     const grpc = { read_buffer_size: 1024, write_buffer_size: 1024, transport: "tcp" };
     const http = { read_timeout: "1s", read_header_timeout: "1s", write_timeout: "1s" };
     expect(problemsOf({ protocols: { grpc, http } })).toEqual([]);

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { ConsumeError } from "../../../src/core/errors.ts";
@@ -208,23 +208,29 @@ describe("bad requests", () => {
     expect((await post(gateway, JSON_TYPE, nestedBody(100_000))).status).toBe(400);
   });
 
-  it("of another content type are answered as the Collector answers them", async () => {
+  it("of another content type are answered 415 with a Status that names what is taken", async () => {
     await using gateway = await TestGateway.start();
     const answer = await post(gateway, "text/plain", "hello");
     expect([answer.status, answer.headers.get("content-type"), answer.body.toString()]).toEqual([
       415,
-      "text/plain",
-      "415 unsupported media type, supported: [application/json, application/x-protobuf]",
+      JSON_TYPE,
+      '{"code":3,"message":"415 unsupported media type, supported: [application/json, application/x-protobuf]"}',
     ]);
   });
 
-  it("with an unknown method, path or coding are answered as the Collector answers them", async () => {
+  it("with an unknown method, path or coding are answered with a Status in the request's encoding", async () => {
     await using gateway = await TestGateway.start();
     const httpPort = gateway.portOf("OTLP/HTTP");
     const get = await fetch(`http://127.0.0.1:${httpPort}/v1/logs`);
-    expect([get.status, await get.text()]).toEqual([405, "405 method not allowed, supported: [POST]"]);
+    expect([get.status, get.headers.get("allow"), await get.text()]).toEqual([
+      405,
+      "POST",
+      '{"code":12,"message":"405 method not allowed, supported: [POST]"}',
+    ]);
     const unknown = await postHttp(httpPort, "/v1/logs/", JSON_TYPE, "{}");
-    expect([unknown.status, unknown.body.toString()]).toEqual([404, "404 page not found\n"]);
+    expect([unknown.status, unknown.body.toString()]).toEqual([404, '{"code":5,"message":"404 page not found"}']);
+    const inProtobuf = await postHttp(httpPort, "/v1/nope", PROTOBUF, "");
+    expect([inProtobuf.status, decodeStatus(inProtobuf.body)?.code]).toEqual([404, 5]);
     const brotli = await postHttp(httpPort, "/v1/logs", JSON_TYPE, "{}", { "content-encoding": "br" });
     expect([brotli.status, brotli.body.toString()]).toEqual([
       400,
@@ -371,5 +377,47 @@ describe("the receiver", () => {
     expect((await answer).code).toBe(0);
     await down;
     expect((await callGrpc(gateway.portOf("OTLP/gRPC"), "logs", LOGS)).code).toBe(14);
+  });
+});
+
+describe("settings of the HTTP door", () => {
+  const http = (settings: object): object => ({ http: { endpoint: "127.0.0.1:0", ...settings } });
+
+  it("answer a browser's preflight and name its origin on the answer", async () => {
+    const cors = { allowed_origins: ["https://*.example.com"], exposed_headers: ["Retry-After"] };
+    await using gateway = await TestGateway.start({ protocols: http({ cors }) });
+    const url = `http://127.0.0.1:${gateway.portOf("OTLP/HTTP")}/v1/logs`;
+    const origin = "https://app.example.com";
+    const headers = {
+      origin,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "content-type",
+    };
+    const preflight = await fetch(url, { method: "OPTIONS", headers });
+    expect([preflight.status, preflight.headers.get("access-control-allow-origin")]).toEqual([204, origin]);
+    const answer = await postHttp(gateway.portOf("OTLP/HTTP"), "/v1/logs", JSON_TYPE, "{}", { origin });
+    expect([answer.status, answer.headers.get("access-control-allow-origin")]).toEqual([200, origin]);
+    expect(answer.headers.get("access-control-expose-headers")).toBe("Retry-After");
+    // Without the header it is no preflight: OPTIONS is a method like others.
+    expect((await fetch(url, { method: "OPTIONS" })).status).toBe(405);
+  });
+
+  it("restrict the codings of bodies, and can forbid plain ones", async () => {
+    await using gateway = await TestGateway.start({ protocols: http({ compression_algorithms: ["gzip"] }) });
+    const port = gateway.portOf("OTLP/HTTP");
+    const postWith = async (headers: Record<string, string>, body: Uint8Array): Promise<number> =>
+      (await postHttp(port, "/v1/logs", JSON_TYPE, body, headers)).status;
+    expect(await postWith({ "content-encoding": "x-gzip" }, gzipSync("{}"))).toBe(200);
+    expect(await postWith({ "content-encoding": "zstd" }, zstdCompressSync("{}"))).toBe(400);
+    expect(await postWith({}, Buffer.from("{}"))).toBe(400);
+  });
+
+  it("put response headers on every answer", async () => {
+    const response_headers = { "X-Served-By": "gateway-1" };
+    await using gateway = await TestGateway.start({ protocols: http({ response_headers }) });
+    for (const path of ["/v1/logs", "/nope"]) {
+      const answer = await postHttp(gateway.portOf("OTLP/HTTP"), path, JSON_TYPE, "{}");
+      expect(answer.headers.get("x-served-by")).toBe("gateway-1");
+    }
   });
 });

@@ -1,6 +1,7 @@
 import type { Admission, AdmissionSettings } from "../../../src/core/admission.ts";
 import type { Batch } from "../../../src/core/batch.ts";
 import { systemClock } from "../../../src/core/clock.ts";
+import type { Clock } from "../../../src/core/clock.ts";
 import type { Host, Listening, Receiver } from "../../../src/core/component.ts";
 import type { Consumer, SignalConsumers } from "../../../src/core/consumer.ts";
 import type { ConsumeError } from "../../../src/core/errors.ts";
@@ -25,6 +26,7 @@ export interface Arrival {
 export interface GatewaySettings {
   readonly protocols?: object;
   readonly signals?: readonly Signal[];
+  readonly clock?: Clock;
 }
 
 /**
@@ -35,21 +37,22 @@ export class TestGateway {
   readonly arrivals: Arrival[] = [];
   readonly listening: Listening[] = [];
   readonly warnings: string[] = [];
+  readonly infos: string[] = [];
   readonly budget = new OpenBudget();
   readonly registry = new MetricsRegistry();
   onConsume: (arrival: Arrival) => Promise<void> = async () => undefined;
   onCommit: (arrival: Arrival) => Promise<void> = async () => undefined;
   readonly #receiver: Receiver;
 
-  private constructor({ protocols, signals = SIGNALS }: GatewaySettings) {
+  private constructor({ protocols, signals = SIGNALS, clock = systemClock }: GatewaySettings) {
     const config = otlpReceiverFactory.config.parse({
       protocols: protocols ?? { grpc: { endpoint: "127.0.0.1:0" }, http: { endpoint: "127.0.0.1:0" } },
     });
     const settings = {
       id: { type: "otlp" },
-      logger: new ListLogger(this.warnings),
+      logger: new ListLogger(this.warnings, this.infos),
       meter: this.registry,
-      clock: systemClock,
+      clock,
     };
     this.#receiver = otlpReceiverFactory.create(settings, config, this.#consumers(signals));
   }
@@ -65,7 +68,7 @@ export class TestGateway {
   }
 
   portOf(what: "OTLP/gRPC" | "OTLP/HTTP"): number {
-    const { address } = this.listening.find((listening) => listening.what === what)!;
+    const { address } = this.listening.find((listening) => listening.what.startsWith(what))!;
     return Number(address.slice(address.lastIndexOf(":") + 1));
   }
 
@@ -152,13 +155,18 @@ class TestAdmission implements Admission {
 
 class ListLogger implements Logger {
   readonly #warnings: string[];
+  readonly #infos: string[];
 
-  constructor(warnings: string[]) {
+  constructor(warnings: string[], infos: string[]) {
     this.#warnings = warnings;
+    this.#infos = infos;
   }
 
   debug(): void {}
-  info(): void {}
+
+  info(message: string): void {
+    this.#infos.push(message);
+  }
 
   warn(message: string, _fields?: LogFields): void {
     this.#warnings.push(message);
