@@ -28,6 +28,8 @@ export interface ReadSection<K extends ComponentKind> {
   readonly components: ComponentSection<K>;
   /** All that the section names, broken ones too: a reference to a broken one is no second problem. */
   readonly declared: ReadonlyMap<string, LocatedEntry>;
+  /** The section came from an expression that failed: nobody knows what it holds. */
+  readonly isUnknown: boolean;
   /** The ids that a pipeline or service.extensions refers to; filled while those are read. */
   readonly used: Set<string>;
 }
@@ -55,7 +57,7 @@ export function readSection<K extends ComponentKind>(
     const component = readComponent(kind, id, body, factories, report);
     if (component !== undefined) components.set(name, component);
   }
-  return { kind, components, declared, used: new Set() };
+  return { kind, components, declared, isUnknown: isBroken(entries.get(section)?.node), used: new Set() };
 }
 
 function readComponent<K extends ComponentKind>(

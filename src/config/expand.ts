@@ -1,13 +1,15 @@
 import { brokenNode, listNode, mapNode, scalarNode } from "./located.ts";
 import type { ExactNumber, Expansion, Located, LocatedEntry, LocatedScalar } from "./located.ts";
+import type { SourceFile } from "./line-table.ts";
+import { nestKeys } from "./merge.ts";
 import { didYouMean } from "./nearest.ts";
 import { formatPath } from "./problem.ts";
 import type { Path, PathSegment, Problem } from "./problem.ts";
 import { splitScheme } from "./schemes.ts";
 import type { Scheme, Schemes } from "./schemes.ts";
-import { parseTemplate, splitDefault } from "./template.ts";
+import { parseTemplate, splitDefault, templateParts } from "./template.ts";
 import type { Expression, TemplatePart } from "./template.ts";
-import { NODE_COUNT_MAX, parseYamlValue } from "./yaml.ts";
+import { NODE_COUNT_MAX, parseYaml, parseYamlValue } from "./yaml.ts";
 
 /** The Collector's bound, for one value of the file with all that its variables refer to in turn. */
 export const EXPANSIONS_MAX = 100;
@@ -25,7 +27,7 @@ export function expand(root: Located, schemes: Schemes): Expanded {
 }
 
 /**
- * Characters that variables may give in sum, a variable counted as often as it is read. The largest real one is a
+ * Characters that variables and files may give in sum, each counted as often as it is read. The largest real one is a
  * certificate of some kilobytes; without the bound a file of a megabyte could ask for gigabytes.
  */
 export const VALUE_LENGTH_MAX = 4 * 1024 * 1024;
@@ -52,10 +54,20 @@ class ExpansionError extends Error {
   }
 }
 
-const UNCLOSED = new ExpansionError(
-  'found "${" without its "}"',
-  'close it, or write "$${" for the characters themselves',
+const TOO_DEEP = new ExpansionError(
+  "found expressions that are nested too deeply",
+  'nest fewer, or write "$${" for the characters themselves',
 );
+
+interface RetrievedValue {
+  /** For the trail. */
+  readonly name: string;
+  /** Absent where a variable is not set. */
+  readonly text?: string;
+  /** The file that the text is from. */
+  readonly file?: string;
+  readonly isEmptyDefault?: boolean;
+}
 
 class Expander {
   readonly problems: Problem[] = [];
@@ -90,13 +102,16 @@ class Expander {
     return mapNode(entries, node.position, expansion);
   }
 
-  #fileScalar(node: LocatedScalar, path: Path): Located {
+  /** `trail` has the files that led to the one that the value stands in. */
+  #fileScalar(node: LocatedScalar, path: Path, trail: readonly string[] = []): Located {
     if (typeof node.value !== "string" || !node.value.includes("$")) return node;
-    const parts = parseTemplate(node.value);
-    if (parts === undefined) return this.#fail(node, path, UNCLOSED);
+    const template = parseTemplate(node.value);
+    if (template === undefined) return this.#fail(node, path, TOO_DEEP);
+    const { parts, isUnclosed } = template;
+    if (isUnclosed) this.#warnUnclosed(node, path);
     if (parts.every((part) => typeof part === "string")) return scalarNode(parts.join(""), node.position);
     const budget = { left: EXPANSIONS_MAX };
-    const task: Task = { node, path, written: displayOf(parts), trail: [], budget, empty: [] };
+    const task: Task = { node, path, written: displayOf(parts), trail, budget, empty: [] };
     try {
       return this.#value(parts, task);
     } catch (error) {
@@ -118,21 +133,53 @@ class Expander {
   }
 
   #typed(expression: Expression, task: Task): Located {
-    const { text, name } = this.#retrieve(expression, task);
+    const { text, name, file, isEmptyDefault } = this.#retrieve(expression, task);
     const inner: Task = { ...task, trail: [...task.trail, name] };
     if (text === undefined) return this.#scalar(null, "", inner);
-    const parsed = parseYamlValue(text, task.node.position);
+    // `:-` with nothing behind it asks for an empty text, and not for nothing.
+    if (isEmptyDefault === true) return this.#scalar("", "", inner);
+    const parsed =
+      file === undefined ? parseYamlValue(text, task.node.position) : this.#parseFile({ name: file, text }, task);
     const isText = parsed === undefined || (parsed.kind === "scalar" && typeof parsed.value === "string");
-    if (isText) return this.#value(parseTemplate(text) ?? [text], inner);
+    if (isText) return this.#value(templateParts(text), inner);
     if (parsed.kind === "scalar") return this.#scalar(parsed.value, text, inner, parsed.exact);
-    return this.#tree(parsed, text, inner);
+    return file === undefined ? this.#tree(parsed, text, inner) : this.#included(parsed, text, inner);
+  }
+
+  /** As YAML, or undefined where it is none: then it is a text, as in the Collector, which is worth a word where it has lines. */
+  #parseFile(file: SourceFile, task: Task): Located | undefined {
+    const { root, problems } = parseYaml(file);
+    const [first] = problems;
+    if (first === undefined) return root ?? scalarNode(null, task.node.position);
+    if (file.text.trimEnd().includes("\n")) {
+      const message = `${first.message}; the file is taken as a text`;
+      this.warnings.push({ ...first, path: formatPath(task.path), message });
+    }
+    return undefined;
+  }
+
+  /** What a file holds is configuration like any other: with its own places, and each value with a budget of its own. */
+  #included(node: Located, text: string, task: Task): Located {
+    this.#countNodes(node);
+    if (task.trail.length > EXPANSIONS_MAX) throw tooManyExpressions();
+    const walk = (child: Located, path: Path): Located =>
+      this.#children(
+        child,
+        (inner, segment) => walk(inner, [...path, segment]),
+        (scalar) => this.#fileScalar(scalar, path, task.trail),
+      );
+    return { ...walk(nestKeys(node), task.path), expansion: this.#expansion(text, task) };
+  }
+
+  #countNodes(node: Located): void {
+    this.#valueNodesLeft -= node.nodeCount;
+    if (this.#valueNodesLeft < 0)
+      throw new ExpansionError(`the values of expressions hold more than ${NODE_COUNT_MAX} YAML values`);
   }
 
   /** A map or list that stood in a variable: all of it counts as coming from there. */
   #tree(node: Located, text: string, task: Task): Located {
-    this.#valueNodesLeft -= node.nodeCount;
-    if (this.#valueNodesLeft < 0)
-      throw new ExpansionError(`the values of variables hold more than ${NODE_COUNT_MAX} YAML values`);
+    this.#countNodes(node);
     const inner = { written: task.written, empty: task.empty };
     const walk = (child: Located): Located =>
       this.#children(child, walk, (scalar) => this.#treeScalar(scalar, task), inner);
@@ -142,7 +189,7 @@ class Expander {
   #treeScalar(scalar: LocatedScalar, task: Task): Located {
     if (typeof scalar.value !== "string")
       return this.#scalar(scalar.value, String(scalar.value ?? ""), task, scalar.exact);
-    return this.#value(parseTemplate(scalar.value) ?? [scalar.value], task);
+    return this.#value(templateParts(scalar.value), task);
   }
 
   #join(parts: readonly TemplatePart[], task: Task): string {
@@ -152,32 +199,46 @@ class Expander {
   /** An expression inside a longer string: its text is inlined as written. */
   #text(expression: Expression, task: Task): string {
     const { text = "", name } = this.#retrieve(expression, task);
-    return this.#join(parseTemplate(text) ?? [text], { ...task, trail: [...task.trail, name] });
+    return this.#join(templateParts(text), { ...task, trail: [...task.trail, name] });
   }
 
-  #retrieve(expression: Expression, task: Task): { readonly text?: string; readonly name: string } {
+  #retrieve(expression: Expression, task: Task): RetrievedValue {
     if (--task.budget.left < 0) throw tooManyExpressions();
-    const { reference, fallback } = splitDefault(expression.content);
+    const { reference, fallback } = this.#splitDefault(expression);
     const { scheme, locator } = splitScheme(this.#raw(reference, task));
     const name = `${scheme}:${locator}`;
     const shown = shownTo(expression, task);
     if (task.trail.includes(name)) throw circle(shown);
-    const retrieved = this.#scheme(scheme, shown).retrieve(locator);
-    if (retrieved.state === "invalid") throw new ExpansionError(retrieved.message, retrieved.fix);
-    const isUnset = retrieved.state === "unset" && fallback === undefined;
-    if (isUnset) this.#warnUnset(shown, task);
-    if (isUnset || (retrieved.state === "found" && retrieved.text === "")) task.empty.push(shown);
-    if (retrieved.state === "unset" && fallback === undefined) return { name };
-    return {
-      name,
-      text: this.#counted(retrieved.state === "found" ? retrieved.text : this.#raw(fallback ?? [], task)),
-    };
+    const found = this.#scheme(scheme, shown);
+    if (locator.includes("$"))
+      throw new ExpansionError(`found a "$" inside ${shown}`, "write it without a dollar sign");
+    const retrieved = found.retrieve(locator);
+    if (retrieved.state === "invalid") throw new ExpansionError(`found ${shown}, ${retrieved.message}`, retrieved.fix);
+    if (retrieved.state === "unset") return this.#fallback(fallback, name, shown, task);
+    if (retrieved.text === "") task.empty.push(shown);
+    const text = this.#counted(retrieved.text);
+    // A path that came out of a variable stays out of messages.
+    const isWritten = reference.every((part) => typeof part === "string") && task.trail.length === 0;
+    return { name, text, ...(retrieved.state === "file" && { file: isWritten ? locator : shown }) };
+  }
+
+  #splitDefault({ content }: Expression): ReturnType<typeof splitDefault> {
+    const [first] = content;
+    const scheme = typeof first === "string" ? splitScheme(first).scheme : "env";
+    return this.#schemes.get(scheme)?.takesDefault === false ? { reference: content } : splitDefault(content);
+  }
+
+  #fallback(parts: readonly TemplatePart[] | undefined, name: string, shown: string, task: Task): RetrievedValue {
+    if (parts === undefined) this.#warnUnset(shown, task);
+    const text = parts === undefined ? undefined : this.#counted(this.#raw(parts, task));
+    if ((text ?? "") === "") task.empty.push(shown);
+    return { name, ...(text !== undefined && { text, isEmptyDefault: text === "" }) };
   }
 
   #counted(text: string): string {
     this.#valueLengthLeft -= text.length;
     if (this.#valueLengthLeft >= 0) return text;
-    throw new ExpansionError(`the values of variables have more than ${VALUE_LENGTH_MAX} characters in sum`);
+    throw new ExpansionError(`the values of expressions have more than ${VALUE_LENGTH_MAX} characters in sum`);
   }
 
   /** Text that is still to be read as a template: what expressions gave is escaped, so that it is read as it is. */
@@ -197,6 +258,12 @@ class Expander {
         : `found an expression with an unknown scheme in the value of ${shown}, expected ${known.join(", ")}`,
       fix ?? 'write ${env:NAME}, or "$${" for the characters themselves',
     );
+  }
+
+  #warnUnclosed({ position }: LocatedScalar, path: Path): void {
+    const message = 'found "${" without its "}"; it stands for itself';
+    const fix = 'close it, or write "$${" for the characters themselves';
+    this.warnings.push({ position, path: formatPath(path), message, fix });
   }
 
   #warnUnset(shown: string, task: Task): void {

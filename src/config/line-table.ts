@@ -4,6 +4,8 @@ export interface SourceFile {
   /** As the operator named it: it stands in every message. */
   readonly name: string;
   readonly text: string;
+  /** One argument of the command line: its name says where, and there are no lines to count. */
+  readonly isArgument?: boolean;
 }
 
 /**
@@ -24,7 +26,8 @@ export class LineTable {
   }
 
   positionAt(offset: number): Position {
-    const { name, text } = this.#file;
+    const { name, text, isArgument } = this.#file;
+    if (isArgument === true) return { file: name, line: 0, column: 0 };
     let at = Math.min(offset, this.#lastOffset);
     while (at > 0 && (text[at] === "\n" || text[at] === "\r")) at--;
     const line = this.#lineOf(at);

@@ -3,14 +3,15 @@ import type { Sections } from "./components.ts";
 import type { Configuration, FactoryLookup } from "./configuration.ts";
 import { expand } from "./expand.ts";
 import { describeFound } from "./found.ts";
-import { isNull, mergeLocated } from "./located.ts";
 import type { Located } from "./located.ts";
+import { mergeSources } from "./merge.ts";
+import type { Erased } from "./merge.ts";
 import { sortProblems } from "./problem.ts";
 import type { Position, Problem } from "./problem.ts";
 import { checkKeys, readBlock, Report } from "./report.ts";
 import type { Entries } from "./report.ts";
-import { EnvironmentScheme } from "./schemes.ts";
-import type { Environment, Schemes } from "./schemes.ts";
+import { EnvironmentScheme, FileScheme, YamlScheme } from "./schemes.ts";
+import type { Environment, ReadText, Scheme, Schemes } from "./schemes.ts";
 import { readService, warnOfUnused } from "./service.ts";
 import { signalboxConfig } from "./signalbox.ts";
 import { parseYaml } from "./yaml.ts";
@@ -20,6 +21,8 @@ export interface LoadSettings {
   /** Later files are laid over earlier ones: maps merge, everything else is replaced. At least one. */
   readonly files: readonly SourceFile[];
   readonly env: Environment;
+  /** What `${file:PATH}` reads with; default: nothing can be read. */
+  readonly readText?: ReadText;
   readonly factories: FactoryLookup;
 }
 
@@ -29,7 +32,7 @@ export type LoadResult =
 
 /**
  * From the texts of the files to a checked configuration, or to all that is wrong with them, in file order.
- * Pure: reads neither files nor the process's environment. Never throws on any input.
+ * Touches the file system through `readText` alone, and never the process's environment. Never throws on any input.
  */
 export function loadConfiguration(settings: LoadSettings): LoadResult {
   const report = new Report();
@@ -43,17 +46,19 @@ export function loadConfiguration(settings: LoadSettings): LoadResult {
   return { ok: true, configuration, warnings };
 }
 
+/** What a tree is read from. */
+export type TreeSettings = Pick<LoadSettings, "files" | "env" | "readText">;
+
 /** Parses, merges, and puts in the variables. Absent where the YAML is broken or empty: nothing more can be said then. */
-export function readTree({ files, env }: Pick<LoadSettings, "files" | "env">, report: Report): Located | undefined {
+export function readTree(settings: TreeSettings, report: Report): Located | undefined {
+  const { files } = settings;
   const parsed = files.map((file) => parseYaml(file));
   for (const { problems } of parsed) report.add({ problems });
   const roots = parsed.flatMap(({ root }) => (root === undefined ? [] : [root]));
   if (roots.length < files.length && report.problems.length > 0) return undefined;
-  const merged = roots.reduce<Located | undefined>(
-    (below, above) => (below === undefined ? above : mergeLocated(below, above)),
-    undefined,
-  );
-  if (merged === undefined || isNull(merged)) {
+  const { root, erased } = mergeSources(roots);
+  for (const place of erased) warnOfErased(place, report);
+  if (root === undefined) {
     report.problem(
       startOf(files),
       [],
@@ -62,14 +67,24 @@ export function readTree({ files, env }: Pick<LoadSettings, "files" | "env">, re
     );
     return undefined;
   }
-  const expanded = expand(merged, schemesFor(env));
+  const expanded = expand(root, schemesFor(settings));
   report.add(expanded);
   return expanded.root;
 }
 
-/** The next schemes (`file`, `yaml`) are more entries here. */
-function schemesFor(env: Environment): Schemes {
-  return new Map([["env", new EnvironmentScheme(env)]]);
+function warnOfErased({ position, path }: Erased, report: Report): void {
+  const message = "stands without a value, which takes away what earlier files have under it";
+  report.warning(position, path, message, "write {} to change nothing, or leave the key out");
+}
+
+const NO_FILES: ReadText = () => ({ problem: "no files are read here" });
+
+function schemesFor({ env, readText = NO_FILES }: TreeSettings): Schemes {
+  return new Map<string, Scheme>([
+    ["env", new EnvironmentScheme(env)],
+    ["file", new FileScheme(readText)],
+    ["yaml", new YamlScheme()],
+  ]);
 }
 
 function startOf(files: readonly SourceFile[]): Position {

@@ -141,15 +141,3 @@ function childAt(node: Located, segment: string | number): LocatedEntry | undefi
   const item = node.items[Number(segment)];
   return item === undefined ? undefined : { node: item, keyPosition: item.position };
 }
-
-/** Lays a later file over an earlier one, as the Collector does: maps merge, everything else is replaced. */
-export function mergeLocated(below: Located, above: Located): Located {
-  if (isNull(above)) return below;
-  if (below.kind !== "map" || above.kind !== "map") return above;
-  const entries = new Map(below.entries);
-  for (const [key, entry] of above.entries) {
-    const present = entries.get(key);
-    entries.set(key, present === undefined ? entry : { ...entry, node: mergeLocated(present.node, entry.node) });
-  }
-  return mapNode(entries, above.position);
-}

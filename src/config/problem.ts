@@ -1,4 +1,7 @@
-/** Where something stands in a configuration file; line and column count from 1, columns in UTF-16 code units. */
+/**
+ * Where something stands in a configuration file; line and column count from 1, columns in UTF-16 code units.
+ * Line 0: the file is one argument of the command line, `--set a.b`, which has no lines to count.
+ */
 export interface Position {
   readonly file: string;
   readonly line: number;
@@ -43,12 +46,21 @@ function shorten(text: string): string {
   return text.length <= SEGMENT_LENGTH_MAX ? text : `${text.slice(0, SEGMENT_LENGTH_MAX - 3)}...`;
 }
 
-/** In file order: by the order of the files, then by line and column; what was found first comes first where they are equal. */
+/**
+ * In file order: by the order of the files, those that they include after them, then by line and column; what was found
+ * first comes first where they are equal.
+ */
 export function sortProblems(problems: readonly Problem[], fileNames: readonly string[]): Problem[] {
-  const fileIndex = (problem: Problem): number => fileNames.indexOf(problem.position.file);
+  const files = [...fileNames, ...problems.map(({ position }) => position.file)];
+  const fileIndex = (problem: Problem): number => files.indexOf(problem.position.file);
   return problems.toSorted(
     (a, b) => fileIndex(a) - fileIndex(b) || a.position.line - b.position.line || a.position.column - b.position.column,
   );
+}
+
+/** `gateway.yaml:3:5`, or `--set a.b`. */
+export function formatPosition({ file, line, column }: Position): string {
+  return line === 0 ? file : `${file}:${line}:${column}`;
 }
 
 /** As a person reads them, three lines each, without a line break at the end. */
@@ -57,6 +69,6 @@ export function formatProblems(problems: readonly Problem[]): string {
 }
 
 function formatProblem({ position, path, message, fix }: Problem): string {
-  const head = `${position.file}:${position.line}:${position.column}${path === "" ? "" : `  ${path}`}`;
+  const head = `${formatPosition(position)}${path === "" ? "" : `  ${path}`}`;
   return [head, `  ${message}`, ...(fix === undefined ? [] : [`  ${fix}`])].join("\n");
 }

@@ -1,5 +1,5 @@
 import type { Position } from "./problem.ts";
-import { type LoadSettings, readTree } from "./load.ts";
+import { readTree, type TreeSettings } from "./load.ts";
 import { Report } from "./report.ts";
 
 export interface NamedFolder {
@@ -11,7 +11,7 @@ export interface NamedFolder {
  * `signalbox.processors` of a configuration that has not been checked: its folders hold component types that the check
  * needs to know. What is wrong here is found again, and reported, by loadConfiguration().
  */
-export function readProcessorFolders(settings: Pick<LoadSettings, "files" | "env">): NamedFolder[] {
+export function readProcessorFolders(settings: TreeSettings): NamedFolder[] {
   const root = readTree(settings, new Report());
   const block = root?.kind === "map" ? root.entries.get("signalbox")?.node : undefined;
   const list = block?.kind === "map" ? block.entries.get("processors")?.node : undefined;

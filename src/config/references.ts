@@ -53,8 +53,9 @@ export function resolveReference(
   report: Report,
 ): ComponentKind | undefined {
   const kind = kinds.find((candidate) => sections[candidate].declared.has(reference.id));
-  if (kind === undefined) reportUndefined(kinds, reference, sections, report);
-  else sections[kind].used.add(reference.id);
+  const isUnknown = kinds.some((candidate) => sections[candidate].isUnknown);
+  if (kind === undefined && !isUnknown) reportUndefined(kinds, reference, sections, report);
+  if (kind !== undefined) sections[kind].used.add(reference.id);
   return kind;
 }
 

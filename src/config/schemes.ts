@@ -1,13 +1,17 @@
 /** What a scheme answers for the part after `scheme:`. A default (`:-`) is not its business. */
 export type Retrieved =
   | { readonly state: "found"; readonly text: string }
+  /** The same, from a file: what it holds has places of its own. */
+  | { readonly state: "file"; readonly text: string }
   /** The default takes its place, or nothing, with a warning. */
   | { readonly state: "unset" }
-  /** An error; its words never hold a value. */
+  /** An error; the message goes on from "found ${...}, " and never holds a value. */
   | { readonly state: "invalid"; readonly message: string; readonly fix: string };
 
 /** Where values of `${scheme:locator}` come from. A new scheme is a new entry in the table given to expand(). */
 export interface Scheme {
+  /** `:-` begins a default; elsewhere it is part of the locator. */
+  readonly takesDefault: boolean;
   retrieve(locator: string): Retrieved;
 }
 
@@ -20,6 +24,7 @@ const NAME_PATTERN = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
 /** `${env:NAME}`. As in the Collector, a variable that is set to nothing does not take the default. */
 export class EnvironmentScheme implements Scheme {
+  readonly takesDefault = true;
   readonly #environment: Environment;
 
   constructor(environment: Environment) {
@@ -35,9 +40,38 @@ export class EnvironmentScheme implements Scheme {
 
 const INVALID_NAME: Retrieved = {
   state: "invalid",
-  message: `found an environment variable with an invalid name, expected a match of ${NAME_PATTERN.source}`,
+  message: `an environment variable with an invalid name, expected a match of ${NAME_PATTERN.source}`,
   fix: "write ${env:NAME} or ${env:NAME:-default}; a literal dollar sign is $$",
 };
+
+/** Reads a text file, bounded; what went wrong is a few words that do not name the file. */
+export type ReadText = (path: string) => { readonly text: string } | { readonly problem: string };
+
+/** `${file:PATH}`, relative to the working directory, as in the Collector. */
+export class FileScheme implements Scheme {
+  readonly takesDefault = false;
+  readonly #readText: ReadText;
+
+  constructor(readText: ReadText) {
+    this.#readText = readText;
+  }
+
+  retrieve(locator: string): Retrieved {
+    const read = this.#readText(locator);
+    if ("text" in read) return { state: "file", text: read.text };
+    const fix = "a path is relative to the folder in which the gateway is started";
+    return { state: "invalid", message: `which cannot be read: ${read.problem}`, fix };
+  }
+}
+
+/** `${yaml:TEXT}`: the text itself, as YAML. */
+export class YamlScheme implements Scheme {
+  readonly takesDefault = false;
+
+  retrieve(locator: string): Retrieved {
+    return { state: "found", text: locator };
+  }
+}
 
 const SCHEME_PATTERN = /^([A-Za-z][A-Za-z0-9+.-]+):([^]*)$/;
 const DEFAULT_SCHEME = "env";

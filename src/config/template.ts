@@ -3,7 +3,8 @@
  *
  *   ${env:NAME}   ${env:NAME:-default}   ${NAME}   ${NAME:-default}   $$ is a dollar sign
  *
- * A dollar sign before anything else stands for itself. Expressions may hold expressions: `${env:A:-${env:B}}`.
+ * A dollar sign before anything else stands for itself, and so does a `${` that is not closed. Expressions may hold
+ * expressions: `${env:A:-${env:B}}`.
  */
 export type TemplatePart = string | Expression;
 
@@ -15,17 +16,29 @@ export interface Expression {
 // Each level is a call; nobody writes more than two.
 const DEPTH_MAX = 20;
 
-/** undefined where a `${` is not closed or the nesting is too deep. */
-export function parseTemplate(text: string): readonly TemplatePart[] | undefined {
+export interface Template {
+  readonly parts: readonly TemplatePart[];
+  /** Holds a `${` that is not closed, which stands for itself. */
+  readonly isUnclosed: boolean;
+}
+
+/** undefined where the nesting is too deep. */
+export function parseTemplate(text: string): Template | undefined {
   const parser = new TemplateParser(text);
   const parts = parser.parts("text", 0);
-  return parser.isBroken ? undefined : parts;
+  return parser.isTooDeep ? undefined : { parts, isUnclosed: parser.isUnclosed };
+}
+
+/** What came out of a variable: what is no template in it is text. */
+export function templateParts(text: string): readonly TemplatePart[] {
+  return parseTemplate(text)?.parts ?? [text];
 }
 
 class TemplateParser {
   readonly #text: string;
   #offset = 0;
-  isBroken = false;
+  isTooDeep = false;
+  isUnclosed = false;
 
   constructor(text: string) {
     this.#text = text;
@@ -34,7 +47,7 @@ class TemplateParser {
   parts(where: "text" | "braces", depth: number): TemplatePart[] {
     const parts: TemplatePart[] = [];
     let literal = "";
-    while (this.#offset < this.#text.length && !this.isBroken) {
+    while (this.#offset < this.#text.length && !this.isTooDeep) {
       literal += this.#plainRun(where);
       const isExpression = this.#text.startsWith("${", this.#offset);
       if (!isExpression && this.#text[this.#offset] !== "$") break;
@@ -44,7 +57,7 @@ class TemplateParser {
       }
       if (literal !== "") parts.push(literal);
       literal = "";
-      parts.push(this.#expression(depth + 1));
+      parts.push(...this.#expression(where, depth + 1));
     }
     if (literal !== "") parts.push(literal);
     return parts;
@@ -65,29 +78,45 @@ class TemplateParser {
     return isDoubled && where === "braces" ? "$$" : "$";
   }
 
-  #expression(depth: number): Expression {
+  /** The expression, or what stands there as text where it is not closed: then the text has ended. */
+  #expression(where: "text" | "braces", depth: number): TemplatePart[] {
     this.#offset += 2;
-    if (depth > DEPTH_MAX) this.isBroken = true;
+    if (depth > DEPTH_MAX) this.isTooDeep = true;
     const content = this.parts("braces", depth);
-    if (this.#text[this.#offset] !== "}") this.isBroken = true;
-    this.#offset++;
-    return { content };
+    if (this.#text[this.#offset] === "}") {
+      this.#offset++;
+      return [{ content }];
+    }
+    this.isUnclosed = true;
+    const parts = ["${", ...content];
+    return where === "text" ? parts.map(halveDollars) : parts;
   }
 }
 
-const DEFAULT_MARK = ":-";
+/** From the inside of braces to text. */
+function halveDollars(part: TemplatePart): TemplatePart {
+  return typeof part === "string" ? part.replaceAll("$$", "$") : part;
+}
 
-/** `env:NAME:-default` -> `env:NAME` and `default`. */
+const DEFAULT_MARK = ":-";
+const ENVIRONMENT = "env:";
+
+/** `env:NAME:-default` -> `env:NAME` and `default`. The colon of `env:` begins no default: `env:-NAME` has a wrong name. */
 export function splitDefault(content: readonly TemplatePart[]): {
   readonly reference: readonly TemplatePart[];
   readonly fallback?: readonly TemplatePart[];
 } {
-  const index = content.findIndex((part) => typeof part === "string" && part.includes(DEFAULT_MARK));
+  const index = content.findIndex((part, at) => markIn(part, at) >= 0);
   const part = content[index];
   if (typeof part !== "string") return { reference: content };
-  const mark = part.indexOf(DEFAULT_MARK);
+  const mark = markIn(part, index);
   return {
     reference: [...content.slice(0, index), part.slice(0, mark)],
     fallback: [part.slice(mark + DEFAULT_MARK.length), ...content.slice(index + 1)],
   };
+}
+
+function markIn(part: TemplatePart, index: number): number {
+  if (typeof part !== "string") return -1;
+  return part.indexOf(DEFAULT_MARK, index === 0 && part.startsWith(ENVIRONMENT) ? ENVIRONMENT.length : 0);
 }

@@ -5,7 +5,7 @@ import { LineTable } from "./line-table.ts";
 import type { SourceFile } from "./line-table.ts";
 import { brokenNode, isBroken, listNode, mapNode, scalarNode } from "./located.ts";
 import type { ExactNumber, Located, LocatedEntry, LocatedScalar } from "./located.ts";
-import { formatPath, quote } from "./problem.ts";
+import { formatPath, formatPosition, quote } from "./problem.ts";
 import type { Path, Position, Problem } from "./problem.ts";
 
 export type { SourceFile } from "./line-table.ts";
@@ -45,7 +45,7 @@ export function parseYaml(file: SourceFile): ParsedYaml {
   return new TreeBuilder(locate, document).build();
 }
 
-/** Parses the value of a variable. undefined where it is not YAML; positions are all `position`. */
+/** Parses what an expression gave. undefined where it is not YAML; positions are all `position`. */
 export function parseYamlValue(text: string, position: Position): Located | undefined {
   if (Buffer.byteLength(text) > FILE_BYTES_MAX) return undefined;
   const document = parseDocument(text, { prettyErrors: false, logLevel: "error", schema: "core", uniqueKeys: false });
@@ -192,7 +192,7 @@ class TreeBuilder {
   }
 
   #reportDuplicate(key: Node | null, path: Path, name: string, first: Position): void {
-    const message = `the key ${quote(name)} stands twice, first at ${first.file}:${first.line}:${first.column}`;
+    const message = `the key ${quote(name)} stands twice, first at ${formatPosition(first)}`;
     this.#report(key, path, message, "keep one of them, or rename one");
   }
 

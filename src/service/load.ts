@@ -4,6 +4,7 @@ import { type Configuration, factoryLookup } from "../config/configuration.ts";
 import { loadConfiguration } from "../config/load.ts";
 import type { Problem } from "../config/problem.ts";
 import { readProcessorFolders } from "../config/processor-folders.ts";
+import { readTextFile } from "../config/read-file.ts";
 import type { Environment } from "../config/schemes.ts";
 import type { SourceFile } from "../config/yaml.ts";
 import { BUILT_IN_FACTORIES } from "./built-in.ts";
@@ -26,14 +27,13 @@ export type GatewayLoadResult = { readonly warnings: readonly Problem[] } & (
 export async function loadGateway(settings: GatewayLoadSettings): Promise<GatewayLoadResult> {
   const { files, env, processorFolders } = settings;
   // A folder in the YAML is relative to its file, so that the file works from any working directory.
-  const named = readProcessorFolders({ files, env }).map(({ folder, position }) =>
-    resolve(dirname(position.file), folder),
-  );
+  const sources = { files, env, readText: readTextFile };
+  const named = readProcessorFolders(sources).map(({ folder, position }) => resolve(dirname(position.file), folder));
   const processors = await loadProcessors([OWN_PROCESSORS_FOLDER, ...named, ...processorFolders], {
     builtInTypes: BUILT_IN_FACTORIES.filter(({ kind }) => kind === "processor").map(({ type }) => type),
   });
   const factories = factoryLookup([...BUILT_IN_FACTORIES, ...processors.factories]);
-  const loaded = loadConfiguration({ files, env, factories });
+  const loaded = loadConfiguration({ ...sources, factories });
   const problems = [...processors.problems.map(asProblem), ...(loaded.ok ? [] : loaded.problems)];
   if (!loaded.ok || problems.length > 0) return { ok: false, problems, warnings: loaded.warnings };
   const { configuration, warnings } = loaded;

@@ -217,9 +217,7 @@ describe("the bounds of expressions", () => {
   });
 
   it("refuses expressions that are nested deeper than anyone writes", () => {
-    expect(problemsOf("text", `"${"${A:-".repeat(1_000)}${"}".repeat(1_000)}"`)).toContain(
-      'found "${" without its "}"',
-    );
+    expect(problemsOf("text", `"${"${A:-".repeat(1_000)}${"}".repeat(1_000)}"`)).toContain("nested too deeply");
   });
 
   it("takes an alias bomb in a variable for a text", () => {

@@ -9,7 +9,7 @@ import { loadConfiguration } from "../../src/config/load.ts";
 import type { LoadResult } from "../../src/config/load.ts";
 import { formatProblems } from "../../src/config/problem.ts";
 import { readProcessorFolders } from "../../src/config/processor-folders.ts";
-import { readConfigurationFile } from "../../src/config/read-file.ts";
+import { readTextFile } from "../../src/config/read-file.ts";
 import { DEPTH_MAX, FILE_BYTES_MAX, NODE_COUNT_MAX } from "../../src/config/yaml.ts";
 import { TEST_FACTORIES, TEST_LOOKUP } from "./test-factories.ts";
 
@@ -317,21 +317,21 @@ async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-describe("readConfigurationFile", () => {
-  it("reads a file under the name it was asked for", async () => {
+describe("readTextFile", () => {
+  it("reads a file", async () => {
     const name = join(await temporaryFolder(), "gateway.yaml");
     await writeFile(name, WHOLE);
-    expect(await readConfigurationFile(name)).toEqual({ name, text: WHOLE });
+    expect(readTextFile(name)).toEqual({ text: WHOLE });
   });
 
-  it("says in a sentence why a file cannot be read", async () => {
+  it("says in a few words why a file cannot be read", async () => {
     const folder = await temporaryFolder();
-    const missing = join(folder, "none.yaml");
-    expect(await readConfigurationFile(missing)).toEqual({
-      problem: `cannot read the configuration ${missing}: there is no such file`,
-    });
-    expect(await readConfigurationFile(folder)).toEqual({
-      problem: `cannot read the configuration ${folder}: it is a folder, expected a file`,
-    });
+    expect(readTextFile(join(folder, "none.yaml"))).toEqual({ problem: "there is no such file" });
+    expect(readTextFile(folder)).toEqual({ problem: "it is a folder, expected a file" });
+    expect(readTextFile("a\u0000b")).toMatchObject({ problem: expect.stringMatching(/^\w/) as string });
+  });
+
+  it("stops reading at its limit, whatever the file is", () => {
+    expect(readTextFile("/dev/zero")).toEqual({ problem: `it has more than ${FILE_BYTES_MAX} bytes` });
   });
 });
