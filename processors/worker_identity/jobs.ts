@@ -14,6 +14,11 @@ const CANONICAL = {
   traces: { jobId: SPELLINGS.jobId[0], jobType: SPELLINGS.jobType[0] },
 } as const;
 
+/** The key under which a record's job is left as it is. */
+export function canonicalJobId(signal: JobSignal): string {
+  return CANONICAL[signal].jobId;
+}
+
 /** The reader of a record's job, together with whatever else is read of it. */
 export function recordReader(signal: JobSignal, others: readonly Field[]): FieldReader {
   return new FieldReader([...others, ...JOB_FIELDS[signal]], { jobId: CANONICAL[signal].jobId });

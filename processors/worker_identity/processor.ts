@@ -12,7 +12,7 @@ import {
 import { workerIdentityConfig, type WorkerIdentityConfig } from "./config.ts";
 import { GroupIdentity, IDENTITY_FIELDS, isSaidBy, type IdentityField, type Target } from "./group-identity.ts";
 import { chosenOf, spokenOf, type Identity, type Said } from "./identity.ts";
-import { canonicaliseJob, handDownJobs, recordReader, type JobSignal } from "./jobs.ts";
+import { canonicaliseJob, canonicalJobId, handDownJobs, recordReader, type JobSignal } from "./jobs.ts";
 import { hasMirrors, ORIGINAL_INSTANCE_ID, writeIdentity, writeServiceName } from "./resource-edits.ts";
 import { FieldReader, idText, type Readings } from "./spellings.ts";
 
@@ -128,8 +128,10 @@ class ScopeWalk<R extends JobRecord | MetricView> {
   records(this: ScopeWalk<JobRecord>, signal: JobSignal): void {
     const reader = this.#readers[signal];
     const mirrorKey = signal === "logs" && this.#config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
+    // A job under its canonical key alone leaves nothing to do, unless it wants a mirror.
+    const aside = mirrorKey === undefined ? canonicalJobId(signal) : undefined;
     for (const record of this.#scope.records()) {
-      const readings = reader.read(record.attributes);
+      const readings = reader.read(record.attributes, aside);
       if (readings !== undefined) {
         canonicaliseJob(record.attributes, readings, signal, mirrorKey);
         this.#place(record, readings);

@@ -1,4 +1,4 @@
-import { type Attributes, type AttributeValue, SPELLINGS } from "signalbox/sdk";
+import { type Attributes, type AttributeValue, type FoundAttribute, SPELLINGS } from "signalbox/sdk";
 
 export type Field = keyof typeof SPELLINGS;
 
@@ -41,49 +41,37 @@ export function idText(value: AttributeValue | undefined): string | null | undef
 
 /** Reads the spellings of some fields, all in one walk over the attributes. */
 export class FieldReader {
-  readonly #fields: readonly Field[];
   /** The spellings of the fields, one field after another; frozen, so that the views prepare it once. */
   readonly #keys: readonly string[];
-  readonly #sizes: readonly number[];
+  /** The field of each key. */
+  readonly #fields: readonly Field[];
 
   constructor(fields: readonly Field[], firstKeys: { readonly [F in Field]?: string } = {}) {
     const spellings = fields.map((field) => orderedSpellings(field, firstKeys[field]));
-    this.#fields = fields;
     this.#keys = Object.freeze(spellings.flat());
-    this.#sizes = spellings.map((keys) => keys.length);
+    this.#fields = fields.flatMap((field, index) => spellings[index]!.map(() => field));
   }
 
-  /** undefined where none of the keys is there, which is the usual record. */
-  read(attributes: Attributes): Readings | undefined {
-    const values = attributes.getMany(this.#keys);
-    // Indexed, as this runs for every record of every batch, and nearly always to the end.
-    for (let index = 0; index < values.length; index++) if (values[index] !== undefined) return this.#sort(values);
-    return undefined;
+  /** undefined where none of the keys is there, which is the usual record; and where `aside` is there and no other. */
+  read(attributes: Attributes, aside?: string): Readings | undefined {
+    const found = attributes.find(this.#keys);
+    if (found.length === 0) return undefined;
+    if (found.length === 1 && this.#keys[found[0]!.index] === aside) return undefined;
+    return this.#sort(found);
   }
 
-  #sort(values: readonly (AttributeValue | undefined)[]): Readings {
-    const readings: { [F in Field]?: Reading } = {};
-    let start = 0;
-    for (let index = 0; index < this.#fields.length; index++) {
-      const end = start + this.#sizes[index]!;
-      const reading = this.#readField(values, start, end);
-      if (reading !== undefined) readings[this.#fields[index]!] = reading;
-      start = end;
-    }
-    return readings;
-  }
-
-  #readField(values: readonly (AttributeValue | undefined)[], start: number, end: number): Reading | undefined {
-    let reading: MutableReading | undefined;
-    for (let index = start; index < end; index++) {
-      const text = idText(values[index]);
+  /** The keys stand in the order in which they count. */
+  #sort(found: readonly FoundAttribute[]): Readings {
+    const readings: { [F in Field]?: MutableReading } = {};
+    for (const { index, value } of found) {
+      const text = idText(value);
       if (text === undefined) continue;
       const key = this.#keys[index]!;
-      reading ??= { text, keys: [], others: [] };
+      const reading = (readings[this.#fields[index]!] ??= { text, keys: [], others: [] });
       if (text !== null && text === reading.text) reading.keys.push(key);
       else reading.others.push({ key, text });
     }
-    return reading;
+    return readings;
   }
 }
 

@@ -17,6 +17,7 @@ export type {
   BatchView,
   DataPointView,
   ExponentialBuckets,
+  FoundAttribute,
   LogRecordView,
   MetricType,
   MetricView,

@@ -51,6 +51,10 @@ export interface ScanResult {
 }
 
 const ANY_VALUE = messageId("AnyValue");
+const KEY_VALUE = messageId("KeyValue");
+const PAIR = fieldNumbers("KeyValue", ["key", "value"]);
+const KEY_TAG = (PAIR.key << 3) | LENGTH_DELIMITED;
+const VALUE_TAG = (PAIR.value << 3) | LENGTH_DELIMITED;
 const STRING_TAG = (fieldNumbers("AnyValue", ["stringValue"]).stringValue << 3) | LENGTH_DELIMITED;
 
 const DEFAULT_LIMITS: ScanLimits = {
@@ -148,8 +152,13 @@ class Scanner {
       if (position >= end) throw new ScanFailure("the length is missing", fieldStart);
       let length = bytes[position++]!;
       if (length >= 0x80) {
-        position = this.#longVarint(fieldStart, position - 1, end);
-        length = this.#value;
+        // Two bytes, as most records have them, are read here as #longVarint() would read them.
+        if (position < end && bytes[position]! < 0x80) {
+          length += (bytes[position++]! - 1) * 0x80;
+        } else {
+          position = this.#longVarint(fieldStart, position - 1, end);
+          length = this.#value;
+        }
       }
       if (length > end - position) throw this.#pastTheEnd(length, fieldStart, position, end);
       const valueEnd = position + length;
@@ -158,9 +167,9 @@ class Scanner {
         if (--this.#messagesLeft < 0) throw new ScanFailure("more messages than one request may hold", fieldStart);
         seen |= this.#enter(entry, seen, fieldStart, position, valueEnd);
         const child = entry >>> MESSAGE_SHIFT;
-        // The fast path for an AnyValue that is one short string, as most are: nothing in it is left to check.
-        const isText = child === ANY_VALUE && bytes[position] === STRING_TAG && bytes[position + 1] === length - 2;
-        if (!isText || length >= 0x80) this.#message(child, position, valueEnd, depth + 1);
+        if (length >= 0x80 || !this.#isPlain(child, position, valueEnd, depth + 1)) {
+          this.#message(child, position, valueEnd, depth + 1);
+        }
       } else if ((entry & WIRE_TYPE_BITS) !== LENGTH_DELIMITED) {
         this.#notMessage(entry, number, fieldStart, position, valueEnd);
       } else if (entry >>> SIZE_SHIFT !== 0 && length !== 0 && length !== entry >>> SIZE_SHIFT) {
@@ -168,6 +177,24 @@ class Scanner {
       }
       position = valueEnd;
     }
+  }
+
+  /**
+   * The fast path for an AnyValue that is one string, and a KeyValue of a key and such a value, both below 128 bytes, as
+   * most are: then nothing in it is left for #message() to check or to note.
+   */
+  #isPlain(type: number, start: number, end: number, depth: number): boolean {
+    const bytes = this.#bytes;
+    if (type === ANY_VALUE) return bytes[start] === STRING_TAG && bytes[start + 1] === end - start - 2;
+    if (type !== KEY_VALUE || bytes[start] !== KEY_TAG || depth >= this.#depthMax) return false;
+    // A key that runs past the end leaves a negative length for the value, which no byte equals.
+    const value = start + 2 + bytes[start + 1]!;
+    if (bytes[value] !== VALUE_TAG || bytes[value + 1] !== end - value - 2) return false;
+    if (bytes[value + 2] !== STRING_TAG || bytes[value + 3] !== end - value - 4) return false;
+    // The value is a message too; where the bound is reached, #message() says so.
+    if (this.#messagesLeft === 0) return false;
+    this.#messagesLeft--;
+    return true;
   }
 
   /** Notes what the index wants of a message field. Returns its bit in the set of singular messages seen. */

@@ -59,6 +59,11 @@ export interface Attributes extends Iterable<readonly [string, AttributeValue]> 
    * frozen array of keys is prepared once for all calls.
    */
   getMany(keys: readonly string[]): readonly (AttributeValue | undefined)[];
+  /**
+   * Those of the keys that are there, in the keys' order, as getMany() reads them: for many keys of which a record has
+   * few. A value is read when it is asked for; ask before the batch is handed on or edited.
+   */
+  find(keys: readonly string[]): readonly FoundAttribute[];
   /** The value where it is a string, else undefined: the common case, without a branch at the caller. */
   getString(key: string): string | undefined;
   kindOf(key: string): AnyValueKind | undefined;
@@ -77,6 +82,12 @@ export interface Attributes extends Iterable<readonly [string, AttributeValue]> 
   delete(key: string): boolean;
   /** Copies the encoded value as it is (type, precision and unknown fields kept). Returns whether `from` was there. */
   copy(from: string, to: string): boolean;
+}
+
+export interface FoundAttribute {
+  /** Of its key among those that were asked for. */
+  readonly index: number;
+  readonly value: AttributeValue;
 }
 
 export interface ResourceView {

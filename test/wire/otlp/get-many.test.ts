@@ -17,8 +17,8 @@ function attributesOf(pairs: readonly object[]): Attributes {
   return record!.attributes;
 }
 
-describe("getMany", () => {
-  it("answers as get() does for each key, doubled keys and edits included, for a frozen list and for any other", () => {
+describe("getMany and find", () => {
+  it("answer as get() does for each key, doubled keys and edits included, for a frozen list and for any other", () => {
     const pairs = fc.array(fc.record({ key, value }), { maxLength: 12 });
     fc.assert(
       fc.property(pairs, fc.array(edit, { maxLength: 4 }), fc.array(key, { maxLength: 10 }), (given, edits, keys) => {
@@ -30,12 +30,16 @@ describe("getMany", () => {
         const expected = keys.map((name) => attributes.get(name));
         expect(attributes.getMany(keys)).toEqual(expected);
         expect(attributes.getMany(Object.freeze([...keys]))).toEqual(expected);
+        const there = keys.flatMap((name, index) =>
+          attributes.has(name) ? [{ index, value: attributes.get(name) }] : [],
+        );
+        expect(attributes.find(keys).map(({ index, value: found }) => ({ index, value: found }))).toEqual(there);
       }),
       { numRuns: 1_000 },
     );
   });
 
-  it("goes by the keys as they are now where the list may change", () => {
+  it("go by the keys as they are now where the list may change", () => {
     const attributes = attributesOf([{ key: "a", value: { stringValue: "v" } }]);
     const keys = ["a", "b"];
     expect(attributes.getMany(keys)).toEqual(["v", undefined]);

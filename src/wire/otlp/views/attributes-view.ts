@@ -12,7 +12,8 @@ import {
   writeKeyValue,
 } from "../any-value.ts";
 import { canonicalValue } from "../canonical.ts";
-import type { AnyValueKind, AttributeInput, Attributes, AttributeValue } from "../types.ts";
+import { PairWalker } from "../pair-walker.ts";
+import type { AnyValueKind, AttributeInput, Attributes, AttributeValue, FoundAttribute } from "../types.ts";
 import { AttributeEdits, type AttributeEdit, type Slice } from "./edits.ts";
 import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet } from "./key-pattern.ts";
 import type { MessageView } from "./message-view.ts";
@@ -23,15 +24,28 @@ import type { MessageView } from "./message-view.ts";
  */
 const WALKS_MAX = 24;
 
-/** Where getMany() reads a KeyValue: nothing else runs between a read and the use of it, so all views share one. */
-const PAIR = new KeyValueReader();
+/** For walks during which nothing else runs: all views share one. */
+const PAIRS = new PairWalker();
 
-/** A search of several keys of which some have been answered by edits. */
-interface BegunSearch {
-  readonly edits: AttributeEdits;
-  /** Keys that no edit answers. */
-  readonly open: number;
-  readonly result: (AttributeValue | undefined)[];
+const NOTHING_FOUND: readonly FoundPair[] = Object.freeze([]);
+
+/** A KeyValue in the batch's bytes, or one that was written. */
+class FoundPair implements FoundAttribute {
+  readonly index: number;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(index: number, bytes: Uint8Array, start: number, end: number) {
+    this.index = index;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get value(): AttributeValue {
+    return readAnyValue(this.#bytes, this.#start, this.#end);
+  }
 }
 
 /** A list of KeyValue in one message, such as field 6 of a LogRecord. */
@@ -72,38 +86,44 @@ export class AttributesView implements Attributes {
   }
 
   getMany(keys: readonly string[]): readonly (AttributeValue | undefined)[] {
+    const found = this.find(keys);
+    const { nothing } = keySet(keys);
+    if (found.length === 0) return nothing;
+    const result = [...nothing];
+    for (const { index, value } of found) result[index] = value;
+    return result;
+  }
+
+  find(keys: readonly string[]): readonly FoundAttribute[] {
     const wanted = keySet(keys);
     const edits = this.#peek();
-    if (edits === undefined) return this.#findAll(wanted);
-    const result = [...wanted.nothing];
-    let open = result.length;
-    for (let index = 0; index < result.length; index++) {
-      const edit = edits.get(wanted.patterns[index]!.text);
-      if (edit !== undefined) open--;
-      if (edit?.pair !== undefined) result[index] = readPair(edit.pair);
-    }
-    return open === 0 ? result : this.#findAll(wanted, { edits, open, result });
+    const found = edits === undefined ? undefined : findEdited(wanted, edits);
+    return this.#findOriginal(wanted, edits, found);
   }
 
   /** One walk over the bytes that ends when every key is found. Most records have none: then nothing is allocated. */
-  #findAll(wanted: KeySet, begun?: BegunSearch): readonly (AttributeValue | undefined)[] {
-    let result = begun?.result;
-    let open = begun?.open ?? wanted.patterns.length;
-    const walker = this.#owner.walk();
-    const { bytes } = walker;
-    while (walker.next()) {
-      if (walker.number !== this.#number) continue;
-      PAIR.read(bytes, walker.valueStart, walker.valueEnd);
-      for (const index of wanted.candidates(PAIR.keyEnd - PAIR.keyStart)) {
-        const pattern = wanted.patterns[index]!;
-        if (result?.[index] !== undefined || !matchesKey(pattern, bytes, PAIR.keyStart, PAIR.keyEnd)) continue;
-        if (begun?.edits.get(pattern.text) !== undefined) continue;
-        result ??= [...wanted.nothing];
-        result[index] = readAnyValue(bytes, PAIR.valueStart, PAIR.valueEnd);
-        if (--open === 0) return result;
+  #findOriginal(
+    wanted: KeySet,
+    edits: AttributeEdits | undefined,
+    edited: FoundPair[] | undefined,
+  ): readonly FoundPair[] {
+    let found = edited;
+    const { patterns } = wanted;
+    const { bytes } = this.#owner.state;
+    const pairs = this.#openPairs();
+    while (pairs.next(bytes)) {
+      const candidates = wanted.candidates(pairs.keyEnd - pairs.keyStart);
+      for (let at = 0; at < candidates.length; at++) {
+        const index = candidates[at]!;
+        const pattern = patterns[index]!;
+        if (!matchesKey(pattern, bytes, pairs.keyStart, pairs.keyEnd)) continue;
+        if (edits?.get(pattern.text) !== undefined) continue;
+        found ??= [];
+        insertFound(found, new FoundPair(index, bytes, pairs.valueStart, pairs.valueEnd));
+        if (found.length === patterns.length) return found;
       }
     }
-    return result ?? wanted.nothing;
+    return found ?? NOTHING_FOUND;
   }
 
   *keys(): Iterable<string> {
@@ -211,17 +231,20 @@ export class AttributesView implements Attributes {
   }
 
   #findByWalk(pattern: KeyPattern): Slice | undefined {
-    const walker = this.#owner.walk();
-    const pair = new KeyValueReader();
-    const { bytes } = walker;
-    while (walker.next()) {
-      if (walker.number !== this.#number) continue;
-      pair.read(bytes, walker.valueStart, walker.valueEnd);
-      if (matchesKey(pattern, bytes, pair.keyStart, pair.keyEnd)) {
-        return { bytes, start: pair.valueStart, end: pair.valueEnd };
+    const { bytes } = this.#owner.state;
+    const pairs = this.#openPairs();
+    while (pairs.next(bytes)) {
+      if (matchesKey(pattern, bytes, pairs.keyStart, pairs.keyEnd)) {
+        return { bytes, start: pairs.valueStart, end: pairs.valueEnd };
       }
     }
     return undefined;
+  }
+
+  #openPairs(): PairWalker {
+    const { start, end } = this.#owner;
+    PAIRS.open(start, end, this.#number);
+    return PAIRS;
   }
 
   #valueAt(fieldStart: number | undefined): Slice | undefined {
@@ -254,13 +277,11 @@ export class AttributesView implements Attributes {
   #fieldStarts(pattern: KeyPattern): readonly number[] {
     const index = this.#indexAfterManyWalks();
     if (index !== undefined) return allOf(index.get(pattern.text));
-    const walker = this.#owner.walk();
-    const pair = new KeyValueReader();
+    const { bytes } = this.#owner.state;
+    const pairs = this.#openPairs();
     const found: number[] = [];
-    while (walker.next()) {
-      if (walker.number !== this.#number) continue;
-      pair.read(walker.bytes, walker.valueStart, walker.valueEnd);
-      if (matchesKey(pattern, walker.bytes, pair.keyStart, pair.keyEnd)) found.push(walker.fieldStart);
+    while (pairs.next(bytes)) {
+      if (matchesKey(pattern, bytes, pairs.keyStart, pairs.keyEnd)) found.push(pairs.fieldStart);
     }
     return found;
   }
@@ -272,19 +293,40 @@ export class AttributesView implements Attributes {
 
   #indexKeys(): Map<string, number | number[]> {
     const index = new Map<string, number | number[]>();
-    const walker = this.#owner.walk();
-    const pair = new KeyValueReader();
-    while (walker.next()) {
-      if (walker.number !== this.#number) continue;
-      pair.read(walker.bytes, walker.valueStart, walker.valueEnd);
-      const key = readText(walker.bytes, pair.keyStart, pair.keyEnd);
+    const { bytes } = this.#owner.state;
+    const pairs = this.#openPairs();
+    while (pairs.next(bytes)) {
+      const key = readText(bytes, pairs.keyStart, pairs.keyEnd);
       const known = index.get(key);
-      if (known === undefined) index.set(key, walker.fieldStart);
-      else if (typeof known === "number") index.set(key, [known, walker.fieldStart]);
-      else known.push(walker.fieldStart);
+      if (known === undefined) index.set(key, pairs.fieldStart);
+      else if (typeof known === "number") index.set(key, [known, pairs.fieldStart]);
+      else known.push(pairs.fieldStart);
     }
     return index;
   }
+}
+
+/** What edits say about the wanted keys. */
+function findEdited({ patterns }: KeySet, edits: AttributeEdits): FoundPair[] | undefined {
+  let found: FoundPair[] | undefined;
+  for (let index = 0; index < patterns.length; index++) {
+    const pair = edits.get(patterns[index]!.text)?.pair;
+    if (pair === undefined) continue;
+    const { bytes, start, end } = valueOf(pair);
+    (found ??= []).push(new FoundPair(index, bytes, start, end));
+  }
+  return found;
+}
+
+/** Keeps the keys' order, and of a key that stands twice the first. Few are found, so they are looked through. */
+function insertFound(found: FoundPair[], pair: FoundPair): void {
+  let at = found.length;
+  while (at > 0 && found[at - 1]!.index >= pair.index) {
+    if (found[at - 1]!.index === pair.index) return;
+    at--;
+  }
+  if (at === found.length) found.push(pair);
+  else found.splice(at, 0, pair);
 }
 
 function firstOf(starts: number | number[] | undefined): number | undefined {
@@ -309,11 +351,6 @@ function valueOf(pair: Slice): Slice {
 
 function canonicalText({ bytes, start, end }: Slice): string {
   return canonicalValue(bytes, start, end);
-}
-
-function readPair(pair: Slice): AttributeValue {
-  const value = valueOf(pair);
-  return readAnyValue(value.bytes, value.start, value.end);
 }
 
 // The same attribute is often written to thousands of records, so the last few string pairs are kept encoded. Values
