@@ -1,5 +1,6 @@
 import type { ComponentFactory } from "../core/component.ts";
 import { debugExporterFactory } from "../exporters/debug/factory.ts";
+import { fileExporterFactory } from "../exporters/file/factory.ts";
 import { localStoreExporterFactory } from "../exporters/local_store/factory.ts";
 import { otlpGrpcExporterFactory } from "../exporters/otlp_grpc/factory.ts";
 import { otlpHttpExporterFactory } from "../exporters/otlp_http/factory.ts";
@@ -15,5 +16,6 @@ export const BUILT_IN_FACTORIES: readonly ComponentFactory[] = [
   otlpGrpcExporterFactory,
   otlpHttpExporterFactory,
   debugExporterFactory,
+  fileExporterFactory,
   localStoreExporterFactory,
 ];
