@@ -1,0 +1,111 @@
+import { ClientMetadata, type Transport } from "../../core/client-metadata.ts";
+import type { StateChange } from "../../core/admission.ts";
+import { isSignal, type Signal } from "../../core/signal.ts";
+import type { EncodedPayload } from "../../wire/otlp/types.ts";
+import type { AdmissionRecord, CompletionRecord, EntryRef, LedgerDelta, StoredKey } from "../storage.ts";
+import { checksumOf } from "./format.ts";
+
+/**
+ * The descriptions of frames: JSON with short keys, since one is written for every request. Arrays are tuples in the
+ * order of the types here. JSON rather than a codec of our own: it is a tenth of the cost of a sync, and a person can
+ * read a damaged file with `strings`.
+ */
+
+type RefTuple = readonly [sequence: number, index: number];
+type KeyTuple = readonly [source: string, key: string, expiresUnixMs: number];
+/** The value as base64; null for a deleted key. */
+type StateTuple = readonly [owner: string, key: string, value: string | null];
+type DeltaTuple = readonly [counter: string, items: number];
+
+export interface AdmissionDescription {
+  /** Admitted, ms since the epoch. */
+  readonly at: number;
+  readonly from: readonly [transport: Transport, address: string, headers: Readonly<Record<string, readonly string[]>>];
+  readonly entries: readonly (readonly [
+    destination: string,
+    signal: Signal,
+    itemCount: number,
+    payloadIndex: number,
+  ])[];
+  readonly payloads: readonly (readonly [size: number, checksum: number])[];
+  readonly evicted?: readonly RefTuple[];
+  readonly seen?: readonly KeyTuple[];
+  readonly state?: readonly StateTuple[];
+  readonly ledger?: readonly DeltaTuple[];
+}
+
+export interface CompletionDescription {
+  readonly done: readonly RefTuple[];
+  readonly ledger?: readonly DeltaTuple[];
+}
+
+/** What stood in removed segments and still counts. Written before they are unlinked. */
+export interface CheckpointDescription {
+  /** Segments whose files may still be there after a crash, and count no more. */
+  readonly removed: readonly number[];
+  /** Sequence numbers, from and to, of groups that failed and may be on the disk all the same. */
+  readonly failed: readonly (readonly [from: number, to: number])[];
+  /** Totals of all segments that were ever removed. */
+  readonly totals: readonly DeltaTuple[];
+  readonly seen: readonly KeyTuple[];
+  readonly state: readonly StateTuple[];
+  readonly done: readonly RefTuple[];
+}
+
+export interface EncodedAdmission {
+  readonly description: AdmissionDescription;
+  /** Each distinct payload once. */
+  readonly payloads: readonly EncodedPayload[];
+}
+
+/** `headerNames`: of the sender's headers only these are written; others may be secrets. */
+export function describeAdmission(record: AdmissionRecord, headerNames: readonly string[]): EncodedAdmission {
+  const payloads = [...new Set(record.entries.map((entry) => entry.payload))];
+  const entries = record.entries.map(
+    ({ destination, signal, payload }) => [destination, signal, payload.itemCount, payloads.indexOf(payload)] as const,
+  );
+  const { transport, address } = record.client;
+  const headers = Object.fromEntries(headerNames.map((name) => [name, record.client.get(name)]));
+  const description: AdmissionDescription = {
+    at: record.admittedUnixMs,
+    from: [transport, address, headers],
+    entries,
+    payloads: payloads.map(({ slices, size }) => [size, checksumOf(slices)] as const),
+    ...(record.evicted.length > 0 && { evicted: record.evicted.map(toRefTuple) }),
+    ...(record.seen.length > 0 && { seen: record.seen.map(toKeyTuple) }),
+    ...(record.state.length > 0 && { state: record.state.map(toStateTuple) }),
+    ...(record.ledger.length > 0 && { ledger: record.ledger.map(toDeltaTuple) }),
+  };
+  return { description, payloads };
+}
+
+export function describeCompletion({ entries, ledger }: CompletionRecord): CompletionDescription {
+  return { done: entries.map(toRefTuple), ...(ledger.length > 0 && { ledger: ledger.map(toDeltaTuple) }) };
+}
+
+export const toRefTuple = ({ sequence, index }: EntryRef): RefTuple => [sequence, index];
+export const toRef = ([sequence, index]: RefTuple): EntryRef => ({ sequence, index });
+export const toKeyTuple = ({ source, key, expiresUnixMs }: StoredKey): KeyTuple => [source, key, expiresUnixMs];
+export const toKey = ([source, key, expiresUnixMs]: KeyTuple): StoredKey => ({ source, key, expiresUnixMs });
+const toDeltaTuple = ({ counter, items }: LedgerDelta): DeltaTuple => [counter.id, items];
+
+export function toStateTuple({ owner, key, value }: StateChange): StateTuple {
+  return [owner, key, value === undefined ? null : Buffer.from(value).toString("base64")];
+}
+
+export function toState([owner, key, value]: StateTuple): StateChange {
+  return { owner, key, value: value === null ? undefined : Buffer.from(value, "base64") };
+}
+
+export function toClient([transport, address, headers]: AdmissionDescription["from"]): ClientMetadata {
+  return new ClientMetadata(transport, address, new Map(Object.entries(headers)));
+}
+
+/** The checksum has matched, so this is what we wrote; a signal that this version does not know is still possible. */
+export function parseDescription(bytes: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"));
+}
+
+export function knownSignal(text: string): Signal | undefined {
+  return isSignal(text) ? text : undefined;
+}

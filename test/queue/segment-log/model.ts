@@ -1,0 +1,101 @@
+import { ClientMetadata } from "../../../src/core/client-metadata.ts";
+import { SegmentLog, type SegmentLogSettings } from "../../../src/queue/segment-log/segment-log.ts";
+import type {
+  AdmissionRecord,
+  CompletionRecord,
+  EntryRef,
+  ReplayedEntry,
+  StoredKey,
+} from "../../../src/queue/storage.ts";
+import type { EncodedPayload } from "../../../src/wire/otlp/types.ts";
+import { TestClock } from "../../support/test-clock.ts";
+import { RecordingLogger } from "../support.ts";
+import type { MemoryDisk } from "./memory-disk.ts";
+
+export const FOLDER = "/queue";
+
+export function openLog(
+  disk: MemoryDisk,
+  settings: Partial<SegmentLogSettings> = {},
+): { log: SegmentLog; logger: RecordingLogger; clock: TestClock } {
+  const logger = new RecordingLogger();
+  const clock = new TestClock();
+  const log = new SegmentLog({
+    folder: FOLDER,
+    disk,
+    clock,
+    logger,
+    segmentBytes: 4096,
+    cacheBytesMax: 1024,
+    ...settings,
+  });
+  return { log, logger, clock };
+}
+
+/** A payload in two slices, filled with a number, so that any mix-up shows. */
+export function payload(id: number, size: number): EncodedPayload {
+  const first = new Uint8Array(Math.floor(size / 2)).fill(id % 251);
+  const second = new Uint8Array(size - first.length).fill((id * 7) % 251);
+  return { slices: [first, second], size, itemCount: (id % 5) + 1 };
+}
+
+export interface AdmissionPlan {
+  readonly id: number;
+  readonly size: number;
+  readonly destinations: readonly string[];
+  readonly evicted?: readonly EntryRef[];
+  readonly seen?: readonly StoredKey[];
+}
+
+export function admission({ id, size, destinations, evicted = [], seen = [] }: AdmissionPlan): AdmissionRecord {
+  const shared = payload(id, size);
+  return {
+    kind: "admission",
+    admittedUnixMs: id,
+    client: new ClientMetadata(
+      "grpc",
+      "10.0.0.1",
+      new Map([
+        ["authorization", ["secret-token"]],
+        ["x-team", ["blue"]],
+      ]),
+    ),
+    entries: destinations.map((destination) => ({ destination, signal: "logs" as const, payload: shared })),
+    evicted,
+    seen,
+    state: [],
+    ledger: destinations.map((destination) => ({
+      counter: { id: `admitted|${destination}` },
+      items: shared.itemCount,
+    })),
+  };
+}
+
+export function completion(entries: readonly EntryRef[], items = 1): CompletionRecord {
+  return { kind: "completion", entries, ledger: [{ counter: { id: "sent" }, items }] };
+}
+
+export interface Replayed {
+  readonly entries: readonly ReplayedEntry[];
+  readonly seen: readonly StoredKey[];
+  readonly totals: ReadonlyMap<string, number>;
+}
+
+export async function replay(log: SegmentLog): Promise<Replayed> {
+  const entries: ReplayedEntry[] = [];
+  const seen: StoredKey[] = [];
+  const totals = new Map<string, number>();
+  await log.replay({
+    entry: (entry) => void entries.push(entry),
+    seen: (key) => void seen.push(key),
+    state: () => {},
+    total: (counter, items) => void totals.set(counter, items),
+  });
+  return { entries, seen, totals };
+}
+
+export const refKey = ({ sequence, index }: EntryRef): string => `${sequence}.${index}`;
+
+export async function bytesOf(log: SegmentLog, ref: EntryRef): Promise<Buffer> {
+  return Buffer.concat((await log.read(ref)).slices);
+}
