@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,6 +16,19 @@ export const PEER_HINT = "run test/peers/install.sh to have it";
 export function findCollector(): string | undefined {
   const manifest = join(here, "collector-0.165.0.yaml");
   return executable(join(folder, `otelcol-core-0.165.0-${hashOf(manifest)}`, "otelcol-core"));
+}
+
+/** The Collector with contrib's processors, or undefined where it has not been built. */
+export function findContribCollector(): string | undefined {
+  const manifest = join(here, "collector-contrib-0.149.0.yaml");
+  return executable(join(folder, `otelcol-contrib-0.149.0-${hashOf(manifest)}`, "otelcol-contrib"));
+}
+
+/** A Go module that building the peers has brought into Go's module cache, or undefined. */
+export function findGoModule(path: string): string | undefined {
+  const cache = process.env["GOMODCACHE"] ?? join(process.env["GOPATH"] ?? join(homedir(), "go"), "pkg", "mod");
+  const found = join(cache, path);
+  return existsSync(found) ? found : undefined;
 }
 
 /** A Python with the OpenTelemetry SDK, or undefined where it has not been installed. */

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Brings the real peers that the end-to-end tests use into the user's cache, each once per version:
-# the Collector (built from its Go modules) and a virtual environment with the official Python SDK.
+# the Collector (built from its Go modules), once with core components and once with contrib's processors, and a virtual environment with the official Python SDK.
 # `npm test` uses what it finds there and lists what it skipped; .ci/run calls this first, so that nothing is skipped.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 sh "$here/build-collector.sh" "$here/collector-0.165.0.yaml"
+sh "$here/build-collector.sh" "$here/collector-contrib-0.149.0.yaml"
 
 requirements=$here/../../examples/python/requirements.txt
 venv=${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/peers/python-$(sha256sum "$requirements" | cut -c 1-12)

@@ -1,0 +1,28 @@
+import type { Batch } from "../core/batch.ts";
+import { formatComponentId } from "../core/component-id.ts";
+import type { Processor, Settings } from "../core/component.ts";
+import type { Consumer } from "../core/consumer.ts";
+import { ConsumeError } from "../core/errors.ts";
+import type { Signal } from "../core/signal.ts";
+
+/** A processor that edits each batch in place and hands it on; what the edit throws costs that batch and nothing else. */
+export function editingProcessor<S extends Signal>(
+  { id }: Settings,
+  next: Consumer<S>,
+  edit: (batch: Batch<S>) => void,
+): Processor<S> {
+  const name = `processors.${formatComponentId(id)}`;
+  return {
+    mutatesData: true,
+    start: async () => {},
+    shutdown: async () => {},
+    consume: async (batch, admission) => {
+      try {
+        edit(batch);
+      } catch (thrown) {
+        throw ConsumeError.from(thrown, name);
+      }
+      return next.consume(batch, admission);
+    },
+  };
+}
