@@ -87,7 +87,7 @@ export class GrpcJsDoor implements GrpcDoor {
   }
 
   async #serve(call: Call, handler: GrpcHandler): Promise<Buffer> {
-    const { budget, clock } = this.#settings;
+    const { budget, clock, observer } = this.#settings;
     const abort = new AbortController();
     let isAnswered = false;
     // grpc-js emits it after an answered call too, where an abort would only cost time.
@@ -98,7 +98,10 @@ export class GrpcJsDoor implements GrpcDoor {
     const deadline = Number.isFinite(timeoutAt) ? timeoutAt : clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
     const lease = await budget.acquire(FIRST_LEASE_BYTES, deadline, abort.signal);
     try {
-      const request = await readMessage(call, lease);
+      const request = await readMessage(call, lease).catch((error: unknown) => {
+        if (error instanceof ConsumeError && error.isRetryable) observer?.onAbortedRequest();
+        throw error;
+      });
       const client = clientOf(call, this.#settings.includeMetadata);
       const response = await handler(request, { client, deadline, signal: abort.signal });
       return Buffer.from(response.buffer, response.byteOffset, response.byteLength);
@@ -142,8 +145,14 @@ function readMessage(call: Call, lease: DoorLease): Promise<Buffer> {
         reject(new ConsumeError("retryable", "the request ended before its message was whole"));
       else resolve(message);
     });
-    call.once("cancelled", () => reject(new ConsumeError("retryable", "the client has gone")));
-    if (call.cancelled) reject(new ConsumeError("retryable", "the client has gone"));
+    // grpc-js emits it for every call at its end, and an error costs more than the rest of this.
+    let isWhole = false;
+    call.once("end", () => (isWhole = true));
+    const leave = (): void => {
+      if (!isWhole) reject(new ConsumeError("retryable", "the client has gone"));
+    };
+    call.once("cancelled", leave);
+    if (call.cancelled) leave();
   });
 }
 

@@ -102,15 +102,16 @@ export function headerListSize(raw: readonly string[]): number {
 /** Names that belong to the call and not to who made it. */
 const CALL_HEADERS: ReadonlySet<string> = new Set(["te", "content-type", "content-length"]);
 
-/** From node:http2's flat list of names and values, without what is the transport's own. */
-export function senderHeaders(raw: readonly string[]): [string, readonly string[]][] {
-  const headers = new Map<string, string[]>();
+/** From node:http2's flat list of names and values, without what is the transport's own; repeated ones are together. */
+export function senderHeaders(raw: readonly string[]): [string, string[]][] {
+  const headers: [string, string[]][] = [];
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index]!;
     if (name.startsWith(":") || name.startsWith("grpc-") || CALL_HEADERS.has(name)) continue;
-    const values = headers.get(name);
-    if (values === undefined) headers.set(name, [raw[index + 1]!]);
-    else values.push(raw[index + 1]!);
+    // There are few, and node:http2 takes 128 at most: a search costs less than a map.
+    const found = headers.find(([other]) => other === name);
+    if (found === undefined) headers.push([name, [raw[index + 1]!]]);
+    else found[1].push(raw[index + 1]!);
   }
-  return [...headers];
+  return headers;
 }

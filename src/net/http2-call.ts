@@ -107,8 +107,6 @@ export class Http2Call implements GrpcCall {
     const stream = this.#stream;
     // A stream that fails says so here and in "close", where it is dealt with; without a listener it would be thrown.
     stream.on("error", ignore);
-    // A paused stream does not close before it was read to its end, but is aborted at once.
-    stream.on("aborted", () => this.#onGone());
     stream.on("close", () => this.#onClose());
     stream.on("data", (chunk: Buffer) => this.#onData(chunk));
     stream.on("end", () => this.#onEnd());
@@ -134,6 +132,8 @@ export class Http2Call implements GrpcCall {
   #tickReading(nowMs: number): void {
     const { bodyGraceMs, bodyBytesPerSecondMin } = this.#host.bounds;
     const { declaredSize, receivedSize } = this.#reader;
+    // A paused stream that its client closed without an error says so only when it is read to its end.
+    if (this.#stream.closed) return this.#onGone();
     if (nowMs >= this.#timeoutAtMs) return this.#expire();
     const isSlow =
       this.#lease !== undefined &&

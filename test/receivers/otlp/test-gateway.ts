@@ -29,11 +29,15 @@ export interface GatewaySettings {
   readonly clock?: Clock;
 }
 
+const BOTH = { grpc: { endpoint: "127.0.0.1:0" }, http: { endpoint: "127.0.0.1:0" } };
+
 /**
  * The receiver with everything behind it under a test's hand: what the pipelines say to a batch (`onConsume`) and what
  * the queues say to its admission (`onCommit`).
  */
 export class TestGateway {
+  /** Where a test does not choose one; grpc-js-engine.test.ts runs the same tests over the other. */
+  static engine: "http2" | "grpc_js" = "http2";
   readonly arrivals: Arrival[] = [];
   readonly listening: Listening[] = [];
   readonly warnings: string[] = [];
