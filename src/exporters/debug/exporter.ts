@@ -21,6 +21,7 @@ export class DebugExporter implements Exporter {
   /** undefined: the gateway's own log. */
   readonly #sinks: readonly TextSink[] | undefined;
   readonly #samplers: Readonly<Record<Signal, Sampler>>;
+  #isRunning = false;
 
   constructor(settings: Settings, config: DebugConfig, sinks: readonly TextSink[] | undefined) {
     this.#settings = settings;
@@ -31,16 +32,20 @@ export class DebugExporter implements Exporter {
   }
 
   start(): Promise<void> {
+    this.#isRunning = true;
     for (const sink of this.#sinks ?? []) sink.open();
     return Promise.resolve();
   }
 
   shutdown(): Promise<void> {
+    this.#isRunning = false;
     for (const sink of this.#sinks ?? []) sink.close();
     return Promise.resolve();
   }
 
-  async send(request: OutgoingRequest): Promise<SendResult> {
+  async send(request: OutgoingRequest, signal: AbortSignal): Promise<SendResult> {
+    if (!this.#isRunning) throw new ConsumeError("refused", "not shown: the exporter is not running");
+    if (signal.aborted) throw new ConsumeError("retryable", "not shown: no time was left to write");
     if (!this.#samplers[request.signal].isNext()) return SENT_WHOLE;
     const tree = decode(request);
     const counts = countsOf(request.signal, tree, request.payload.itemCount);
