@@ -127,11 +127,22 @@ const TOO_LARGE_PATTERN =
 // grpc-js names so what ended without a status: the backend, or a proxy before it, reset the stream.
 const RESET_PATTERN = /^Received RST_STREAM with code \d|^Bandwidth exhausted or memory limit exceeded$/;
 
+/**
+ * How gRPC servers say that they do not know the encoding of a message. Go: "grpc: Decompressor is not installed for
+ * grpc-encoding "zstd""; Java: "Can't find decompressor for zstd"; grpc-js: "Received message compressed with ...".
+ */
+const COMPRESSION_PATTERN = /\b(?:de)?compress|grpc-encoding/i;
+const UNREAD_COMPRESSION: Verdict = {
+  kind: "permanent",
+  advice: "the backend does not read this compression: set compression: gzip",
+};
+
 function judgeGrpc(name: keyof typeof GRPC_CODES, details: string, retryDelayMs: number | undefined): Verdict {
   if (name === "RESOURCE_EXHAUSTED" && retryDelayMs !== undefined) return RETRYABLE;
   const mayBeTooLarge = name === "RESOURCE_EXHAUSTED" || name === "OUT_OF_RANGE";
   if (mayBeTooLarge && TOO_LARGE_PATTERN.test(details)) return TOO_LARGE;
   if ((name === "INTERNAL" || name === "RESOURCE_EXHAUSTED") && RESET_PATTERN.test(details)) return RETRYABLE;
+  if (name === "UNIMPLEMENTED" && COMPRESSION_PATTERN.test(details)) return UNREAD_COMPRESSION;
   const verdict = GRPC_VERDICTS[name];
   return verdict.advice === undefined ? { ...verdict, ...adviseOnProxy(details) } : verdict;
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { annotate, block, refuse, secret, secretMap, withoutEffect } from "../config/types.ts";
+import { annotate, block, duration, refuse, secret, secretMap } from "../config/types.ts";
 import type { Secret } from "../config/types.ts";
 
 /** The settings that every client towards a backend shares: TLS and headers. Names and defaults are the Collector's. */
@@ -41,9 +41,9 @@ const tlsBlock = block({
     "Not supported yet.",
   ),
   curve_preferences: notYet("leave it out").describe("Not supported yet."),
-  reload_interval: withoutEffect(z.string().optional(), "certificates are read once, at the start").describe(
-    "Read for compatibility.",
-  ),
+  reload_interval: duration({ positive: true })
+    .optional()
+    .describe("How often the files are read again; connections from then on use what is new. Default: never."),
 });
 
 export type ClientTlsConfig = z.output<typeof tlsBlock>;

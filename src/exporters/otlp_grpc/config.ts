@@ -16,9 +16,8 @@ const grpcEndpoint = annotate(
 const ENDPOINT_FIX =
   'write it as "localhost:4317"; "http://localhost:4317" is plain text, "https://localhost:4317" is TLS';
 
-const compression = annotate(z.enum(["gzip", "none"]).default("gzip"), {
-  fix: (found) =>
-    found === "zstd" || found === "snappy" ? `${found} is not supported yet: write gzip or none` : "write gzip or none",
+const compression = annotate(z.enum(["gzip", "zstd", "snappy", "none"]).default("gzip"), {
+  fix: "write gzip, zstd, snappy or none",
 });
 
 // grpc-go refuses to ping more often than every 10 s, and servers close connections that do (too_many_pings).
@@ -56,7 +55,7 @@ export const otlpGrpcConfig = block({
     .string()
     .min(1)
     .optional()
-    .describe("What stands before grpc-js's own user agent; default: Signalbox and its version."),
+    .describe("What the backend reads as our name, before grpc-js's own; default: Signalbox and its version."),
   keepalive: optionalBlock(keepalive).describe("Pings that find out whether the connection lives."),
   wait_for_ready: z
     .boolean()
@@ -76,6 +75,7 @@ export const otlpGrpcConfig = block({
     "Read for compatibility.",
   ),
   auth: notYet("put the token into headers").describe("Not supported yet."),
+  middlewares: notYet("leave it out").describe("Not supported yet."),
 });
 
 export type OtlpGrpcConfig = z.output<typeof otlpGrpcConfig>;

@@ -17,6 +17,7 @@ const SCHEMES: Readonly<Record<string, boolean>> = { "http://": true, "https://"
  * `dns://server/host:port` and `unix:path`; otherwise a sentence that says what is wrong.
  */
 export function parseGrpcEndpoint(text: string): GrpcEndpoint | { readonly problem: string } {
+  if (/^unix:(\/\/)?$/.test(text)) return { problem: "unix socket path cannot be empty" };
   if (text.startsWith("unix:")) return { target: text, name: text, isPlaintext: undefined };
   const dns = /^(dns:(?:\/\/[^/]*\/)?)(.*)$/s.exec(text);
   if (dns !== null) return parseTarget(dns[1]!, dns[2]!, undefined);

@@ -10,7 +10,8 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { decodeSnappy, isSnappyFramed } from "../../../src/net/snappy.ts";
 
 export interface ReceivedCall {
   readonly headers: IncomingHttpHeaders;
@@ -73,15 +74,24 @@ export class Http2Backend {
     const body = frame.subarray(5);
     if (body.length !== frame.readUInt32BE(1)) throw new Error("the message's length is not the declared one");
     const flag = frame[0]!;
+    const encoding = String(headers["grpc-encoding"]);
     const call = {
       headers,
       flag,
-      message: flag === 1 ? gunzipSync(body) : body,
+      message: flag === 1 ? await decompress(encoding, body) : body,
       session: stream.session! as ServerHttp2Session,
     };
     this.calls.push(call);
     this.answer(stream, call);
   }
+}
+
+async function decompress(encoding: string, body: Buffer): Promise<Buffer> {
+  if (encoding === "gzip") return gunzipSync(body);
+  if (encoding === "zstd") return zstdDecompressSync(body);
+  // gRPC's snappy is the framing format.
+  if (encoding === "snappy" && isSnappyFramed(body)) return (await decodeSnappy(body, Infinity))!;
+  throw new Error(`the test's backend does not know ${encoding}`);
 }
 
 const RESPONSE = { ":status": 200, "content-type": "application/grpc" } as const;

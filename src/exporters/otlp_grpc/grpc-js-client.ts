@@ -1,50 +1,30 @@
-import { Client } from "@grpc/grpc-js";
-import type { CallOptions, ChannelCredentials, ClientOptions, Metadata, ServiceError } from "@grpc/grpc-js";
+import { Client, Metadata } from "@grpc/grpc-js";
+import type { ChannelCredentials, ClientOptions, ServiceError } from "@grpc/grpc-js";
+import type { Clock } from "../../core/clock.ts";
+import { type GrpcCall, type GrpcClient, type GrpcReply, SILENT_CALLS_MAX } from "../../net/grpc-client.ts";
 
-export interface GrpcReply {
-  readonly code: number;
-  readonly details: string;
-  /** grpc-status-details-bin. */
-  readonly statusBytes?: Uint8Array;
-  /** The answer's message; present with code OK only. */
-  readonly message?: Buffer;
-  /** Headers came before the status, so that what failed may have failed while the answer's message was read. */
-  readonly hasHeaders: boolean;
-  /** The backend said something, if only a refusal. */
-  readonly isAnswered: boolean;
+export interface GrpcJsSettings {
+  readonly target: string;
+  readonly credentials: ChannelCredentials;
+  readonly options: ClientOptions;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly waitForReady: boolean;
+  readonly clock: Clock;
 }
-
-export interface GrpcCall {
-  /** `/package.Service/Method`. */
-  readonly path: string;
-  readonly message: Buffer;
-  readonly metadata: Metadata;
-  readonly options: CallOptions;
-}
-
-/**
- * Attempts in a row that may end without a sign of the backend before the channel is replaced. A connection whose peer
- * vanished without a word (a lost node, a NAT that forgot it) stays open in TCP's eyes for a quarter of an hour, and
- * every request on it would time out. If the backend is only slow, this costs one connection per wave of timeouts.
- */
-const SILENT_CALLS_MAX = 2;
 
 /** One channel to the backend. Calls under way on a channel that is replaced go on to their end. */
-export class GrpcConnection {
-  readonly #target: string;
-  readonly #credentials: ChannelCredentials;
-  readonly #options: ClientOptions;
+export class GrpcJsClient implements GrpcClient {
+  readonly #settings: GrpcJsSettings;
+  #credentials: ChannelCredentials;
   #client: Client;
   #silentCalls = 0;
 
-  constructor(target: string, channelCredentials: ChannelCredentials, options: ClientOptions) {
-    this.#target = target;
-    this.#credentials = channelCredentials;
-    this.#options = options;
+  constructor(settings: GrpcJsSettings) {
+    this.#settings = settings;
+    this.#credentials = settings.credentials;
     this.#client = this.#open();
   }
 
-  /** Never rejects: whatever happens is a reply with a code. Aborting cancels the call, which the backend sees. */
   call(call: GrpcCall, signal: AbortSignal): Promise<GrpcReply> {
     const client = this.#client;
     return new Promise((resolve) => {
@@ -55,8 +35,9 @@ export class GrpcConnection {
         this.#watch(client, reply, signal.aborted);
         resolve(reply);
       };
-      const { path, message, metadata, options } = call;
-      const underWay = client.makeUnaryRequest(path, passOn, passOn, message, metadata, options, finish);
+      const { path, message, timeoutMs } = call;
+      const options = timeoutMs === 0 ? {} : { deadline: this.#settings.clock.nowMs() + timeoutMs };
+      const underWay = client.makeUnaryRequest(path, passOn, passOn, message, this.#metadata(), options, finish);
       const cancel = (): void => underWay.cancel();
       underWay.on("metadata", () => {
         hasHeaders = true;
@@ -69,19 +50,37 @@ export class GrpcConnection {
     this.#client.close();
   }
 
+  /** For connections from now on. */
+  replaceCredentials(credentials: ChannelCredentials): void {
+    this.#credentials = credentials;
+    this.#replace();
+  }
+
+  /** A new one for each call: grpc-js and its filters write into it. */
+  #metadata(): Metadata {
+    const { headers, waitForReady } = this.#settings;
+    const metadata = new Metadata({ waitForReady });
+    for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
+    return metadata;
+  }
+
   #watch(client: Client, reply: GrpcReply, isAborted: boolean): void {
     // A call that a replaced channel still carried says nothing about the new one.
     if (client !== this.#client) return;
     const isSilent = !reply.isAnswered && (isAborted || DEADLINE_PATTERN.test(reply.details));
     this.#silentCalls = isSilent ? this.#silentCalls + 1 : 0;
-    if (this.#silentCalls < SILENT_CALLS_MAX) return;
+    if (this.#silentCalls >= SILENT_CALLS_MAX) this.#replace();
+  }
+
+  #replace(): void {
+    const replaced = this.#client;
     this.#silentCalls = 0;
     this.#client = this.#open();
-    client.close();
+    replaced.close();
   }
 
   #open(): Client {
-    return new Client(this.#target, this.#credentials, this.#options);
+    return new Client(this.#settings.target, this.#credentials, this.#settings.options);
   }
 }
 
