@@ -15,6 +15,8 @@ export interface SettingNotes {
   readonly example?: string;
   /** The value becomes an attribute: numbers are handed over as they were written (LocatedScalar.exact). */
   readonly literal?: boolean;
+  /** The block takes the key `enabled` beside its own (optionalBlock). */
+  readonly isSwitchable?: boolean;
   /** The value never appears in a message. */
   readonly secret?: boolean;
   /** Turns the validated value back into what one writes in YAML, for print-config. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { block, defaultBlock, duration, endpoint, optionalBlock, secretMap, withoutEffect } from "./types.ts";
+import { block, defaultBlock, duration, endpoint, optionalBlock, refuse, secretMap, withoutEffect } from "./types.ts";
 
 /** `service.telemetry`: the Collector's keys. What this gateway does not do yet is read, checked, and said in a warning. */
 
@@ -35,11 +35,28 @@ const reader = block({
   ).describe("Metrics that are pushed."),
 });
 
-const metrics = defaultBlock({
+const metricsBlock = block({
   level: z.enum(["none", "basic", "normal", "detailed"]).default("normal").describe("How many own metrics there are."),
   address: endpoint().optional().describe("Where the metrics page is served; the short form of a reader."),
   readers: z.array(reader).optional().describe("How own metrics are read."),
+  views: withoutEffect(z.array(z.unknown()).optional(), "own metrics are shown as they are").describe("Views of them."),
+}).superRefine(({ level, readers, views }, context) => {
+  if (readers?.length === 0 && level !== "none") {
+    const message = "collector telemetry metrics reader should exist when metric level is not none";
+    refuse(context, {
+      path: ["readers"],
+      message,
+      fix: "leave readers out for the page on :8888, or write level: none",
+    });
+  }
+  if (views !== undefined && level !== "detailed") {
+    const message =
+      "service::telemetry::metrics::views can only be set when service::telemetry::metrics::level is detailed";
+    refuse(context, { path: ["views"], message, fix: "leave views out" });
+  }
 });
+
+const metrics = metricsBlock.prefault({});
 
 const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -72,6 +89,7 @@ const logs = defaultBlock({
     }).optional(),
     "the gateway logs changes of state only",
   ).describe("Sampling of the log."),
+  processors: withoutEffect(z.array(z.unknown()).optional(), LOGS_GO_TO_STDERR).describe("Where else the log goes."),
 });
 
 const NO_TRACES = "the gateway records no traces of its own";
@@ -85,11 +103,29 @@ const traces = withoutEffect(
   NO_TRACES,
 );
 
+const resourceAttribute = block({
+  name: z.string().min(1).describe("Its key."),
+  value: z.union([z.string(), z.number(), z.boolean()]).describe("Its value."),
+  type: z.string().optional().describe("The value's type; what is written has one already."),
+});
+
+/** The declarative form, and the older one: a map of names to texts, where null leaves out what the gateway would set. */
+const resource = z
+  .union([
+    block({
+      attributes: z.array(resourceAttribute).default([]).describe("Attributes, each with name and value."),
+      schema_url: withoutEffect(z.string().optional(), "own telemetry has no schema URL").describe("The schema's URL."),
+      "detection/development": withoutEffect(z.unknown().optional(), "nothing is detected").describe("Detectors."),
+    }).transform(({ attributes }) => Object.fromEntries(attributes.map(({ name, value }) => [name, String(value)]))),
+    z.record(z.string(), z.string().nullable()),
+  ])
+  .prefault({});
+
 export const telemetryConfig = defaultBlock({
   metrics: metrics.describe("Metrics of the gateway itself."),
   logs: logs.describe("The gateway's own log."),
   traces: traces.describe("Traces of the gateway itself."),
-  resource: z.record(z.string(), z.string()).default({}).describe("Attributes of the gateway's own telemetry."),
+  resource: resource.describe("Attributes of the gateway's own telemetry."),
 });
 
 export type TelemetryConfig = z.output<typeof telemetryConfig>;

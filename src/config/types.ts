@@ -5,6 +5,7 @@ import { formatDuration, parseDurationMs } from "./duration.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import { annotate } from "./notes.ts";
 import type { SettingNotes } from "./notes.ts";
+import { keysAt, layersOf } from "./schema-walk.ts";
 import { Secret } from "./secret.ts";
 
 /**
@@ -211,11 +212,26 @@ export function defaultBlock<S extends z.ZodRawShape>(shape: S): z.ZodPrefault<z
   return z.strictObject(shape).prefault(() => ({}) as z.input<z.ZodObject<S, z.core.$strict>> & object);
 }
 
-/** A block such as `grpc:` that is off where it is absent, and on with its defaults where it stands without a value. */
+/**
+ * A block such as `grpc:` that is off where it is absent, and on with its defaults where it stands without a value. As in
+ * the Collector, `enabled: false` inside turns it off again, so that a later file can: nothing else in it is looked at.
+ */
 export function optionalBlock<Out, In>(schema: z.ZodType<Out, In>): z.ZodOptional<z.ZodType<Out, In | null>> {
-  return z.preprocess((value) => (value === null ? {} : value), schema).optional() as z.ZodOptional<
-    z.ZodType<Out, In | null>
-  >;
+  const hasOwnSwitch = keysAt(layersOf(schema)).includes("enabled");
+  const read = hasOwnSwitch ? emptyForNull : readSwitch;
+  const optional = z.preprocess(read, schema.optional()).optional() as z.ZodOptional<z.ZodType<Out, In | null>>;
+  return hasOwnSwitch ? optional : annotate(optional, { isSwitchable: true });
+}
+
+function emptyForNull(value: unknown): unknown {
+  return value === null ? {} : value;
+}
+
+function readSwitch(value: unknown): unknown {
+  if (value === null) return {};
+  if (typeof value !== "object" || !("enabled" in value) || typeof value.enabled !== "boolean") return value;
+  const { enabled, ...body } = value;
+  return enabled ? body : undefined;
 }
 
 /**

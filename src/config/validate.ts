@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { fittingBranches, plainPath, problemsOf } from "./issues.ts";
 import type { BlockPlace } from "./issues.ts";
 import { isNull, placeAt, toLiteral, toPlain } from "./located.ts";
@@ -119,9 +119,16 @@ class Attempt {
     if (key === undefined || !isContainer(parent)) return false;
     const value = Reflect.get(parent, key);
     const text = placeAt(this.#block.root, this.#block.position, path).node?.expansion?.text;
-    if (value === null && this.#hasSetting(path) && (text ?? "") === "") return Reflect.deleteProperty(parent, key);
+    const isNothing = value === null && ((text ?? "") === "" || !this.#isText(path));
+    if (isNothing && this.#hasSetting(path)) return Reflect.deleteProperty(parent, key);
     if (text === undefined || value === undefined || typeof value === "string") return false;
     return Reflect.set(parent, key, text);
+  }
+
+  /** The setting is what was written, and nothing that is read out of it: `null` from a variable is four letters there. */
+  #isText(path: Path): boolean {
+    const { layers } = schemaAt(this.#block.schema, path);
+    return layers.some((layer) => layer instanceof z.ZodString) && notesAt(layers).print === undefined;
   }
 
   /** The key is one that the schema names, so that it has a default or is missed; in a map of anything it has neither. */

@@ -86,6 +86,12 @@ const batchSchema = block({
   }
 });
 
+/** A `batch:` without keys counts items, whatever the queue counts: in the Collector only one with keys takes the queue's sizer. */
+function countItemsWhereEmpty(batch: unknown): unknown {
+  const isEmpty = batch === null || (typeof batch === "object" && Object.keys(batch).length === 0);
+  return isEmpty ? { sizer: "items" } : batch;
+}
+
 const queueBlock = block({
   enabled: z.boolean().default(true).describe("false: send while the sender waits; its copy is at-least-once."),
   num_consumers: z
@@ -105,7 +111,9 @@ const queueBlock = block({
     .nullable()
     .default(null)
     .describe("The id of a storage extension that keeps the queue; none keeps it in memory."),
-  batch: optionalBlock(batchSchema).describe("Join requests from the queue before they are sent."),
+  batch: z
+    .preprocess(countItemsWhereEmpty, optionalBlock(batchSchema))
+    .describe("Join requests from the queue before they are sent."),
   required: z
     .boolean()
     .optional()

@@ -30,10 +30,19 @@ describe("sending_queue", () => {
   });
 
   it("lets the batch inherit the queue's sizer where that is bytes or items", () => {
-    expect(sendingQueueSchema.parse({ sizer: "bytes", queue_size: "1MiB", batch: {} })).toMatchObject({
+    expect(sendingQueueSchema.parse({ sizer: "bytes", queue_size: "1MiB", batch: { min_size: 100 } })).toMatchObject({
       queue_size: 1024 * 1024,
       batch: { sizer: "bytes" },
     });
+  });
+
+  it("lets a batch without keys count items, as the Collector does", () => {
+    for (const batch of [{}, null])
+      expect(sendingQueueSchema.parse({ sizer: "bytes", batch })).toMatchObject({ batch: { sizer: "items" } });
+  });
+
+  it("takes enabled: false in a batch for no batch", () => {
+    expect(sendingQueueSchema.parse({ batch: { enabled: false } }).batch).toBeUndefined();
   });
 
   it("reads block_on_overflow as overflow: block", () => {

@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { annotate, block, defaultBlock, duration, refuse, url, withoutEffect } from "../../config/types.ts";
+import {
+  annotate,
+  block,
+  defaultBlock,
+  duration,
+  optionalBlock,
+  refuse,
+  url,
+  withoutEffect,
+} from "../../config/types.ts";
 import { ENCODINGS, LEVEL_DEFAULT, LEVEL_MAX } from "../../net/content-encode.ts";
 import { headersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
 import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
@@ -27,6 +36,7 @@ const configBlock = block({
   traces_endpoint: url().optional().describe("The whole URL for traces."),
   metrics_endpoint: url().optional().describe("The whole URL for metrics."),
   logs_endpoint: url().optional().describe("The whole URL for logs."),
+  profiles_endpoint: withoutEffect(url().optional(), "profiles are no signal here").describe("Read for compatibility."),
   encoding: z.enum(["proto", "json"]).default("proto").describe("How requests are encoded."),
   compression: compressionSchema.describe("How requests are compressed."),
   compression_params: defaultBlock({
@@ -70,7 +80,10 @@ const configBlock = block({
   ),
   proxy_url: notYet("leave it out; proxies come with a later version").describe("Not supported yet."),
   auth: notYet("put the token into headers").describe("Not supported yet."),
-  cookies: notYet("leave it out").describe("Not supported yet."),
+  cookies: withoutEffect(optionalBlock(block({})), "cookies of the backend are not kept").describe(
+    "Read for compatibility.",
+  ),
+  middlewares: notYet("leave it out").describe("Not supported yet."),
 });
 
 export type OtlpHttpConfig = z.output<typeof configBlock>;

@@ -81,9 +81,13 @@ const grpcConfig = block({
 
 const httpConfig = block({
   endpoint: endpoint({ default: "localhost:4318" }).describe("Where it listens; port 0 lets the system choose."),
+  transport: z.enum(["tcp"]).default("tcp").describe("Only tcp."),
   traces_url_path: urlPath("/v1/traces").describe("The path that takes traces."),
   metrics_url_path: urlPath("/v1/metrics").describe("The path that takes metrics."),
   logs_url_path: urlPath("/v1/logs").describe("The path that takes logs."),
+  profiles_url_path: withoutEffect(urlPath("/v1development/profiles"), "profiles are no signal here").describe(
+    "Read for compatibility.",
+  ),
   max_request_body_size: byteSize({ default: "64MiB", max: "256MiB" }).describe(
     "The largest request, before and after decompression; 0 is the default, which OTLP recommends (the Collector: 20MiB).",
   ),
@@ -163,7 +167,8 @@ export function bodyBytesMax(config: OtlpHttpConfig): number {
 function urlPath(path: string): z.ZodType<string, string | undefined> {
   const schema = z
     .string()
-    .regex(/^[^?#\s]+$/, "expected a path without query")
+    // Not a colon in front either, which the Collector takes for a scheme.
+    .regex(/^[^:?#\s][^?#\s]*$/, "expected a path without query")
     .transform((text) => (text.startsWith("/") ? text : `/${text}`));
   return schema.prefault(path);
 }

@@ -1,0 +1,117 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+/** One configuration as both sides are asked about it. */
+export interface Case {
+  /** Where it is from: `otlpexporter/invalid_configs.yaml#missing_port`. */
+  readonly id: string;
+  /** What `--config` names, relative to a folder that holds `files`. */
+  readonly configs: readonly string[];
+  readonly sets?: readonly string[];
+  readonly files: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Verdict {
+  readonly isAccepted: boolean;
+  /** What print-config gave; only where it was asked for. */
+  readonly printed?: unknown;
+  /** The Collector's words where it refuses. */
+  readonly said?: string;
+}
+
+type Command = "validate" | "print-config";
+
+const PARALLEL = 3;
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+const ANSWER_TIMEOUT_MS = 30_000;
+
+/**
+ * Asks the real Collector, several at a time. A verdict depends on nothing but the binary and the case, so it is kept
+ * beside the binary, under the hash of the case.
+ */
+export class Judge implements AsyncDisposable {
+  readonly #binary: string;
+  readonly #cachePath: string;
+  readonly #cache: Map<string, Verdict>;
+  readonly #folder: string;
+
+  private constructor(binary: string, cache: Map<string, Verdict>, folder: string) {
+    this.#binary = binary;
+    this.#cachePath = cachePathOf(binary);
+    this.#cache = cache;
+    this.#folder = folder;
+  }
+
+  static async open(binary: string): Promise<Judge> {
+    const known = await readFile(cachePathOf(binary), "utf8").catch(() => "[]");
+    const cache = new Map(JSON.parse(known) as [string, Verdict][]);
+    return new Judge(binary, cache, await mkdtemp(join(tmpdir(), "signalbox-judge-")));
+  }
+
+  /** In the order of the cases. */
+  async verdicts(command: Command, cases: readonly Case[]): Promise<Verdict[]> {
+    const verdicts: Verdict[] = [];
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < cases.length) {
+        const index = next++;
+        verdicts[index] = await this.#verdict(command, cases[index]!);
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, work));
+    return verdicts;
+  }
+
+  async #verdict(command: Command, asked: Case): Promise<Verdict> {
+    const { id: _, ...content } = asked;
+    const key = createHash("sha256")
+      .update(JSON.stringify([command, content]))
+      .digest("hex");
+    const verdict = this.#cache.get(key) ?? (await this.#ask(command, asked, join(this.#folder, key)));
+    this.#cache.set(key, verdict);
+    return verdict;
+  }
+
+  async #ask(command: Command, { configs, sets = [], files, env = {} }: Case, folder: string): Promise<Verdict> {
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(folder, name)), { recursive: true });
+      await writeFile(join(folder, name), text);
+    }
+    const options = command === "validate" ? [] : ["--mode=unredacted", "--format=json"];
+    const sources = [...configs.map((config) => `--config=${config}`), ...sets.map((set) => `--set=${set}`)];
+    await mkdir(folder, { recursive: true });
+    return run(this.#binary, [command, ...options, ...sources], { cwd: folder, env });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true });
+    const part = `${this.#cachePath}.${process.pid}`;
+    await writeFile(part, JSON.stringify([...this.#cache]));
+    await rename(part, this.#cachePath);
+  }
+}
+
+function cachePathOf(binary: string): string {
+  return join(dirname(binary), "config-verdicts.json");
+}
+
+function run(
+  binary: string,
+  args: readonly string[],
+  { cwd, env }: { cwd: string; env: Record<string, string> },
+): Promise<Verdict> {
+  const options = { cwd, env, maxBuffer: ANSWER_BYTES_MAX, timeout: ANSWER_TIMEOUT_MS };
+  return new Promise((resolve, reject) => {
+    execFile(binary, args, options, (error, stdout, stderr) => {
+      if (error === null)
+        resolve({ isAccepted: true, ...(stdout.startsWith("{") && { printed: JSON.parse(stdout) as unknown }) });
+      // 1 is a refusal; anything else is no verdict.
+      else if (error.code === 1) resolve({ isAccepted: false, said: stderr.trim().slice(0, 2_000) });
+      else reject(error);
+    });
+  });
+}
