@@ -21,4 +21,7 @@ export function moduleUrl(module: string): URL {
 }
 
 /** The processors that come with the package. */
-export const OWN_PROCESSORS_FOLDER = join(PACKAGE_FOLDER, RUNS_FROM_SOURCES ? "processors" : join("dist", "processors"));
+export const OWN_PROCESSORS_FOLDER = join(
+  PACKAGE_FOLDER,
+  RUNS_FROM_SOURCES ? "processors" : join("dist", "processors"),
+);

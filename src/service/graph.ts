@@ -1,4 +1,4 @@
-import type { Component, Exporter, Settings } from "../core/component.ts";
+import type { Component, Exporter, Extension, Settings } from "../core/component.ts";
 import type { ComponentId } from "../core/component-id.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Consumer, SignalConsumers } from "../core/consumer.ts";
@@ -8,6 +8,8 @@ import type { Meter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
 import type { ConfiguredPipeline, Configuration } from "../config/configuration.ts";
 import { createQueues, exporterEntry, type Queues } from "../queue/queues.ts";
+import { isStorageProvider } from "../queue/storage-provider.ts";
+import { partitionHeaders, storageOf } from "./storages.ts";
 import { deliveryOf, keysOf, queueOf, requestBytesMaxOf } from "./destinations.ts";
 
 export interface GraphSettings {
@@ -52,23 +54,29 @@ class GraphBuilder {
 
   build(): Graph {
     const { configuration } = this.#settings;
+    const extensions = this.#createExtensions();
     const exporters = this.#createExporters();
-    const queues = this.#createQueues(exporters);
+    const queues = this.#createQueues(exporters, extensions);
     const heads = new Map<string, Consumer>();
     for (const [id, pipeline] of configuration.pipelines) heads.set(id, this.#createPipeline(id, pipeline, queues));
-    const extensions = configuration.service.extensions.map((name) => {
-      const path = `extensions.${name}`;
-      const extension = configuration.extensions.get(name)!;
-      const settings = this.#componentSettings(path, extension.id);
-      return { path, component: placed(path, () => extension.factory.create(settings, extension.config)) };
-    });
     return {
       queues,
-      extensions,
+      extensions: [...extensions].map(([name, component]) => ({ path: `extensions.${name}`, component })),
       exporters: [...exporters].map(([name, component]) => ({ path: `exporters.${name}`, component })),
       processors: this.#processors,
       receivers: this.#createReceivers(heads),
     };
+  }
+
+  #createExtensions(): Map<string, Extension> {
+    const { extensions, service } = this.#settings.configuration;
+    return new Map(
+      service.extensions.map((name) => {
+        const { id, factory, config } = extensions.get(name)!;
+        const path = `extensions.${name}`;
+        return [name, placed(path, () => factory.create(this.#componentSettings(path, id), config))];
+      }),
+    );
   }
 
   /** Only those that a pipeline names: what nothing reaches is not started. */
@@ -87,7 +95,7 @@ class GraphBuilder {
     return created;
   }
 
-  #createQueues(exporters: ReadonlyMap<string, Exporter>): Queues {
+  #createQueues(exporters: ReadonlyMap<string, Exporter>, extensions: ReadonlyMap<string, Extension>): Queues {
     const { configuration, clock, logger, meter } = this.#settings;
     const destinations = [...exporters].map(([id, sender]) => {
       const exporter = configuration.exporters.get(id)!;
@@ -98,7 +106,12 @@ class GraphBuilder {
       const delivery = deliveryOf(id, configuration);
       return { id, sender, queue, retry, timeoutMs, requestBytesMax, delivery, signals };
     });
-    return createQueues({ clock, logger, meter, destinations });
+    const provider = extensions.get(storageOf(configuration) ?? "");
+    const storage =
+      provider !== undefined && isStorageProvider(provider)
+        ? provider.createStorage({ headerNames: partitionHeaders(configuration) })
+        : undefined;
+    return createQueues({ clock, logger, meter, destinations, ...(storage && { storage }) });
   }
 
   /** From the exporters backwards, so that each consumer is made knowing its next. */

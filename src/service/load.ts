@@ -9,6 +9,7 @@ import type { Environment } from "../config/schemes.ts";
 import type { SourceFile } from "../config/yaml.ts";
 import { BUILT_IN_FACTORIES } from "./built-in.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
+import { checkStorages } from "./storages.ts";
 import { loadProcessors, type ProcessorProblem } from "./processor-loader.ts";
 
 export interface GatewayLoadSettings {
@@ -34,7 +35,8 @@ export async function loadGateway(settings: GatewayLoadSettings): Promise<Gatewa
   });
   const factories = factoryLookup([...BUILT_IN_FACTORIES, ...processors.factories]);
   const loaded = loadConfiguration({ ...sources, factories });
-  const problems = [...processors.problems.map(asProblem), ...(loaded.ok ? [] : loaded.problems)];
+  const found = loaded.ok ? checkStorages(loaded.configuration) : loaded.problems;
+  const problems = [...processors.problems.map(asProblem), ...found];
   if (!loaded.ok || problems.length > 0) return { ok: false, problems, warnings: loaded.warnings };
   const { configuration, warnings } = loaded;
   return { ok: true, configuration, warnings, processorOrigins: processors.origins };

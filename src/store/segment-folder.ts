@@ -4,7 +4,7 @@
  *   segment-00000007.sqlite            records that arrived together; the highest number is being written
  *   segment-00000007.sqlite-wal, -shm  SQLite's own, beside a segment that is open
  *   segment-00000003.sqlite.damaged    set aside, see StoreWriter; counts in the size, goes first
- *   lock.sqlite, owner.json            who writes here (folder-lock.ts)
+ *   lock.sqlite, owner.json            who writes here (core/folder-lock.ts)
  */
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";

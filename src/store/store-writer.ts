@@ -2,7 +2,7 @@ import { createBatch } from "../core/batch.ts";
 import { ClientMetadata } from "../core/client-metadata.ts";
 import type { Signal } from "../core/signal.ts";
 import { DecodeError } from "../wire/decode-error.ts";
-import { FolderLock } from "./folder-lock.ts";
+import { FolderLock, FolderLockedError } from "../core/folder-lock.ts";
 import { extractRows } from "./rows.ts";
 import {
   createFolder,
@@ -74,6 +74,7 @@ export class StoreWriter {
       const lock = FolderLock.acquire(limits.directory, { pid: process.pid, sinceMs: nowMs });
       return StoreWriter.#openLocked(limits, lock, nowMs);
     } catch (error) {
+      if (error instanceof FolderLockedError) throw lockedError(error);
       throw error instanceof StoreError ? error : diskError(error, limits.directory);
     }
   }
@@ -263,4 +264,9 @@ function diskError(error: unknown, directory: string): StoreError {
       "  make room on its disk and check that the folder belongs to the user that runs the gateway, or lower exporters.local_store.max_bytes",
     error,
   );
+}
+
+function lockedError(error: FolderLockedError): StoreError {
+  const fix = "stop that one, or give this one a folder of its own: exporters.local_store.directory";
+  return new StoreError("locked", `the store in ${error.message}\n  ${fix}`, error);
 }

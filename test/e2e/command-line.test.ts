@@ -3,7 +3,8 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { localEnv, repository, signalbox, startGateway, TestFolder } from "./peers.ts";
+import { eventually } from "../support/processes.ts";
+import { CapturingBackend, localEnv, recordsOf, repository, signalbox, startGateway, TestFolder } from "./peers.ts";
 
 const LOCAL = join(repository, "collector/local.yaml");
 
@@ -116,5 +117,43 @@ service: { telemetry: { metrics: { level: none } }, pipelines: { logs: { receive
     expect(await running.stop()).toBe(0);
     expect(running.stderr).toContain("destination otlp_http: 2 log records not sent before the end of shutdown; lost");
     expect(running.stderr).toMatch(/exporters\.otlp_http logs: admitted 2, (queued|in_flight) 2/);
+  });
+});
+
+describe("a gateway with a queue on disk", () => {
+  test("that is killed delivers after its restart what it had accepted, once", async () => {
+    await using folder = await TestFolder.create();
+    await using backend = await CapturingBackend.start();
+    const port = new URL(backend.url).port;
+    const yaml = (endpoint: string): string => `
+extensions: { file_storage: { directory: ${JSON.stringify(join(folder.path, "queue"))}, create_directory: true } }
+receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:0" } } } }
+exporters:
+  otlp_http: { endpoint: "${endpoint}", encoding: json, compression: none, sending_queue: { storage: file_storage } }
+service:
+  extensions: [file_storage]
+  telemetry: { metrics: { level: none } }
+  pipelines: { logs: { receivers: [otlp], exporters: [otlp_http] } }
+`;
+    const away = await startGateway(await folder.write("away.yaml", yaml("http://127.0.0.1:1")));
+    for (let index = 0; index < 20; index += 1) {
+      const body = JSON.stringify({
+        resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: `line ${index}` } }] }] }],
+      });
+      const answer = await fetch(`${away.http}/v1/logs`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
+      expect(answer.status).toBe(200);
+    }
+    await away.gateway.stop("SIGKILL");
+    const back = await startGateway(await folder.write("back.yaml", yaml(`http://127.0.0.1:${port}`)));
+    await using running = back.gateway;
+    const bodies = (): string[] =>
+      recordsOf(backend.requests, "logs").map(({ record }) => record.body?.stringValue ?? "");
+    await eventually(async () => (bodies().length >= 20 ? true : undefined), "all lines at the backend");
+    expect(await running.stop()).toBe(0);
+    expect(bodies()).toEqual(Array.from({ length: 20 }, (_, index) => `line ${index}`));
   });
 });

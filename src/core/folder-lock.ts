@@ -1,8 +1,20 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { sqliteCode, SQLITE_BUSY } from "./sqlite-error.ts";
-import { StoreError } from "./store-error.ts";
+
+/** Another gateway, in this process or another, has the folder. `owner` is "process 123, since ...", or "" where unknown. */
+export class FolderLockedError extends Error {
+  override readonly name = "FolderLockedError";
+  readonly owner: string;
+
+  constructor(directory: string, owner: string, cause: unknown) {
+    super(`${directory} is in use by another gateway${owner === "" ? "" : ` (${owner})`}`, { cause });
+    this.owner = owner;
+  }
+}
+
+/** https://www.sqlite.org/rescode.html#busy */
+const SQLITE_BUSY = 5;
 
 /**
  * One gateway a folder. The lock is SQLite's own on an empty database file: the operating system drops it when its
@@ -18,7 +30,7 @@ export class FolderLock {
     this.#ownerPath = ownerPath;
   }
 
-  /** Throws StoreError "locked" where another gateway, in this process or another, has the folder. */
+  /** Throws FolderLockedError, or what the file system says. */
   static acquire(directory: string, owner: { readonly pid: number; readonly sinceMs: number }): FolderLock {
     const ownerPath = join(directory, "owner.json");
     const database = new DatabaseSync(join(directory, "lock.sqlite"), { timeout: 0 });
@@ -26,8 +38,8 @@ export class FolderLock {
       database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     } catch (error) {
       database.close();
-      if (sqliteCode(error) === SQLITE_BUSY) throw lockedError(directory, ownerPath, error);
-      throw error;
+      const isBusy = error instanceof Error && "errcode" in error && Number(error.errcode) % 256 === SQLITE_BUSY;
+      throw isBusy ? new FolderLockedError(directory, describeOwner(ownerPath), error) : error;
     }
     writeFileSync(ownerPath, JSON.stringify({ pid: owner.pid, since: new Date(owner.sinceMs).toISOString() }));
     return new FolderLock(database, ownerPath);
@@ -39,20 +51,11 @@ export class FolderLock {
   }
 }
 
-function lockedError(directory: string, ownerPath: string, cause: unknown): StoreError {
-  return new StoreError(
-    "locked",
-    `the store in ${directory} is in use by another gateway${describeOwner(ownerPath)}\n` +
-      "  stop that one, or give this one a folder of its own: exporters.local_store.directory",
-    cause,
-  );
-}
-
 function describeOwner(ownerPath: string): string {
   try {
     const owner: unknown = JSON.parse(readFileSync(ownerPath, "utf8"));
     if (typeof owner !== "object" || owner === null || !("pid" in owner) || !("since" in owner)) return "";
-    return ` (process ${String(owner.pid)}, since ${String(owner.since)})`;
+    return `process ${String(owner.pid)}, since ${String(owner.since)}`;
   } catch {
     // The other one is just starting and has not written it yet, or a person removed it: the message goes without.
     return "";

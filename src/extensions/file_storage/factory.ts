@@ -1,0 +1,87 @@
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import { formatComponentId } from "../../core/component-id.ts";
+import type { ExtensionFactory, Host, Settings } from "../../core/component.ts";
+import { FolderLock, FolderLockedError } from "../../core/folder-lock.ts";
+import { nodeDisk } from "../../queue/segment-log/disk.ts";
+import { SegmentLog } from "../../queue/segment-log/segment-log.ts";
+import type { StorageProvider } from "../../queue/storage-provider.ts";
+import type { QueueStorage } from "../../queue/storage.ts";
+import { SIGNALS } from "../../core/signal.ts";
+import { type FileStorageConfig, fileStorageConfig } from "./config.ts";
+
+export const fileStorageExtensionFactory: ExtensionFactory<FileStorageConfig> = {
+  kind: "extension",
+  type: "file_storage",
+  config: fileStorageConfig,
+  signals: SIGNALS,
+  create: (settings, config) => new FileStorage(settings, config),
+};
+
+const WRITABLE = "make it a folder that this user may write";
+
+/** A folder on disk for the sending queues: owns the folder and its lock; the log in it is queue/segment-log. */
+class FileStorage implements StorageProvider {
+  readonly #settings: Settings;
+  readonly #config: FileStorageConfig;
+  readonly #folder: string;
+  readonly #path: string;
+  #lock: FolderLock | undefined;
+
+  constructor(settings: Settings, config: FileStorageConfig) {
+    this.#settings = settings;
+    this.#config = config;
+    this.#folder = resolve(config.directory);
+    this.#path = `extensions.${formatComponentId(settings.id)}`;
+  }
+
+  createStorage({ headerNames }: { readonly headerNames: readonly string[] }): QueueStorage {
+    const { clock, logger } = this.#settings;
+    const { max_size: bytesMax } = this.#config;
+    const folder = this.#folder;
+    return new SegmentLog({ folder, disk: nodeDisk, clock, logger, headerNames, ...(bytesMax > 0 && { bytesMax }) });
+  }
+
+  /** Before the queues replay: rejects with what is wrong with the folder and how to mend it. */
+  async start(_host: Host): Promise<void> {
+    this.#checkFolder();
+    try {
+      this.#lock = FolderLock.acquire(this.#folder, { pid: process.pid, sinceMs: this.#settings.clock.nowMs() });
+    } catch (error) {
+      if (!(error instanceof FolderLockedError)) throw this.#problem(messageOf(error), WRITABLE, error);
+      throw this.#problem(
+        error.message,
+        `stop that one, or give this one a folder of its own: ${this.#path}.directory`,
+        error,
+      );
+    }
+  }
+
+  /** After the queues have closed their log. */
+  shutdown(): Promise<void> {
+    this.#lock?.release();
+    this.#lock = undefined;
+    return Promise.resolve();
+  }
+
+  #checkFolder(): void {
+    const { create_directory: isCreated, directory_permissions: permissions } = this.#config;
+    try {
+      if (isCreated) mkdirSync(this.#folder, { recursive: true, mode: Number.parseInt(permissions, 8) });
+      if (!statSync(this.#folder).isDirectory()) throw new Error("it is a file");
+      accessSync(this.#folder, constants.R_OK | constants.W_OK | constants.X_OK);
+    } catch (error) {
+      const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+      if (!isMissing) throw this.#problem(messageOf(error), WRITABLE, error);
+      throw this.#problem("it does not exist", "create it, or write create_directory: true", error);
+    }
+  }
+
+  #problem(message: string, fix: string, cause: unknown): Error {
+    return new Error(`${this.#path}: the folder ${this.#folder}: ${message}\n  ${fix}`, { cause });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
