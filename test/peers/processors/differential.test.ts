@@ -12,6 +12,9 @@ import { decodeReference, encodeReference } from "../../wire/otlp/reference.ts";
 import { findContribCollector, PEER_HINT } from "../find.ts";
 import { attributesYaml, requestOf, resourceYaml } from "./arbitraries.ts";
 import { ContribCollector, type Headers, type ProcessorCase } from "./contrib-collector.ts";
+import { DIFFERENT_RESULTS } from "./known-differences.ts";
+import { recordsOf } from "./normal-form.ts";
+import { patternCases, patternRequest } from "./pattern-cases.ts";
 import { upstreamCases } from "./upstream-cases.ts";
 
 const SEED = Number(process.env["PROCESSOR_SEED"] ?? 20_261_124);
@@ -75,7 +78,33 @@ describe.skipIf(binary === undefined)(`the same configuration in the Collector a
     }
     expect(compared).toBeGreaterThan(cases.length * RUNS);
   }, 120_000);
+
+  test("reads patterns alike: what they match, and what their groups catch", async () => {
+    const cases = patternCases(SEED);
+    await using collector = await ContribCollector.start(binary ?? "", cases);
+    const bytes = patternRequest(SEED);
+    for (const [one, result] of await collector.send("logs", bytes, {})) {
+      const run = await open(one);
+      expect(recordsOf("logs", await run(bytes)), `${one.type}: ${one.yaml}`).toEqual(recordsOf("logs", result));
+    }
+  });
+
+  test.for(DIFFERENT_RESULTS)("differs where it is known to: $what", async ({ actions, attributes, theirs, ours }) => {
+    const one: ProcessorCase = { signal: "logs", type: "attributes", yaml: `{ actions: ${actions} }` };
+    await using collector = await ContribCollector.start(binary ?? "", [one]);
+    const bytes = logRequest(attributes).map((byte) => (byte === 0x7f ? 0xff : byte));
+    const [result] = (await collector.send("logs", bytes, {})).values();
+    const run = await open(one);
+    expect(recordsOf("logs", result!)).toEqual(recordsOf("logs", logRequest(theirs)));
+    expect(recordsOf("logs", await run(bytes))).toEqual(recordsOf("logs", logRequest(ours)));
+  });
 });
+
+/** One record. */
+function logRequest(attributes: readonly object[]): Uint8Array {
+  const logRecords = [{ attributes, severityNumber: 9 }];
+  return encodeReference("logs", { resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+}
 
 function open({ signal, type, yaml }: ProcessorCase): Promise<RunProcessor> {
   return openProcessor(signal, type, yaml);
@@ -99,45 +128,4 @@ function recordedRequests(signal: Signal): Uint8Array[] {
 
 function explain({ type, yaml }: ProcessorCase, signal: Signal, bytes: Uint8Array): string {
   return `${type}: ${yaml}\n${JSON.stringify(decodeReference(signal, bytes))}`;
-}
-
-/**
- * A request with its attributes sorted: the Collector's delete moves the last one into the gap. What is left out on the
- * wire and what is written as empty is the same.
- */
-function recordsOf(signal: Signal, bytes: Uint8Array): unknown {
-  return normalized(decodeReference(signal, bytes));
-}
-
-function normalized(value: unknown): unknown {
-  if (Array.isArray(value)) {
-    const items = value.map(normalized);
-    return items.every(isKeyed) ? items.toSorted((a, b) => byText(JSON.stringify(a), JSON.stringify(b))) : items;
-  }
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).map(([name, inner]) => [name, normalized(inner)] as const);
-  return Object.fromEntries(entries.filter(([name, inner]) => !isDefault(name, inner)));
-}
-
-function byText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-interface KeyValue {
-  readonly key?: string;
-}
-
-/** A KeyValue, of which an empty key is not written. */
-function isKeyed(value: unknown): value is KeyValue {
-  return (
-    typeof value === "object" && value !== null && Object.keys(value).every((name) => /^(?:key|value)$/.test(name))
-  );
-}
-
-/** Members of a oneof are there even where they are zero, and an empty list in a value is a value. */
-function isDefault(name: string, value: unknown): boolean {
-  if (/Value$|^asInt$|^asDouble$|^(?:gauge|sum|histogram|exponentialHistogram|summary)$/.test(name)) return false;
-  if (value === "" || value === 0 || value === false || value === "0" || value === "hex:") return true;
-  if (Array.isArray(value)) return value.length === 0;
-  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }

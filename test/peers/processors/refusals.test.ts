@@ -6,6 +6,7 @@ import { type Signal, SIGNALS } from "../../../src/core/signal.ts";
 import { TestFolder } from "../../e2e/peers.ts";
 import { openProcessor, Refused } from "../../rules/run-processor.ts";
 import { findContribCollector, PEER_HINT } from "../find.ts";
+import { DIFFERENT_ANSWERS } from "./known-differences.ts";
 import { upstreamCases, upstreamConfigs } from "./upstream-cases.ts";
 
 const binary = findContribCollector();
@@ -207,6 +208,12 @@ describe.skipIf(binary === undefined)(`a configuration beside the Collector (${P
 
   test.for(MATCHES)("is answered alike, in the same words: %s, %s", async ([signal, match, words]) => {
     await expectSame(signal, "attributes", `{ ${match}, ${DELETE} }`, words);
+  });
+
+  test.for(DIFFERENT_ANSWERS)("is taken by the Collector alone: $what", async ({ action }) => {
+    const yaml = `{ actions: [${action}] }`;
+    expect(await theirComplaint("logs", "attributes", yaml)).toBeUndefined();
+    expect(await ourComplaint("logs", "attributes", yaml)).toContain("invalid character class range");
   });
 
   test("without actions is refused by both", async () => {
