@@ -143,7 +143,7 @@ export class Http2Connection implements Http2CallHost {
 
   /** The connection ends by itself; only what the client did against HTTP/2's rules is told. */
   #onError(error: Error & { readonly code?: string }): void {
-    if (RULE_ERRORS.has(error.code ?? "")) this.settings.observer?.onEndedConnection(this.address, error.message);
+    if (RULE_ERRORS.has(error.code ?? "")) this.#tell(error.message);
   }
 
   #countReset(): void {
@@ -159,16 +159,28 @@ export class Http2Connection implements Http2CallHost {
     this.#lastPingMs = nowMs;
     if (!isEarly) return;
     this.#pingStrikes += 1;
-    if (this.#pingStrikes > PING_STRIKES_MAX)
-      this.#calmDown("it pinged more often than keepalive.enforcement_policy allows", TOO_MANY_PINGS);
+    if (this.#pingStrikes > PING_STRIKES_MAX) this.#endForPings(nowMs);
   }
 
-  #calmDown(reason: string, data?: Buffer): void {
-    if (this.#session.destroyed) return;
-    this.settings.observer?.onEndedConnection(this.address, reason);
+  /** What it has in flight may end: pings cost little, and a call that fails here may be lost to its sender. */
+  #endForPings(nowMs: number): void {
+    const session = this.#session;
+    if (session.closed || session.destroyed) return;
+    this.#tell("it pinged more often than keepalive.enforcement_policy allows");
     // Clients know this word, and ping half as often from then on.
-    if (data !== undefined) this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, data);
+    session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, TOO_MANY_PINGS);
+    this.#cutMs = nowMs + this.bounds.lingerMs;
+    session.close();
+  }
+
+  #calmDown(reason: string): void {
+    if (this.#session.destroyed) return;
+    this.#tell(reason);
     this.#session.destroy(new Error(reason), constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+
+  #tell(reason: string): void {
+    this.settings.observer?.onEndedConnection(this.address, reason);
   }
 }
 
