@@ -49,8 +49,9 @@ export class TestGateway {
   readonly #receiver: Receiver;
 
   private constructor({ protocols, signals = SIGNALS, clock = systemClock }: GatewaySettings) {
+    const { grpc, ...others }: { grpc?: object } = protocols ?? BOTH;
     const config = otlpReceiverFactory.config.parse({
-      protocols: protocols ?? { grpc: { endpoint: "127.0.0.1:0" }, http: { endpoint: "127.0.0.1:0" } },
+      protocols: { ...others, ...(grpc !== undefined && { grpc: { engine: TestGateway.engine, ...grpc } }) },
     });
     const settings = {
       id: { type: "otlp" },
