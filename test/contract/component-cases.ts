@@ -14,6 +14,7 @@ import { fileExporterFactory } from "../../src/exporters/file/factory.ts";
 import { localStoreExporterFactory } from "../../src/exporters/local_store/factory.ts";
 import { otlpGrpcExporterFactory } from "../../src/exporters/otlp_grpc/factory.ts";
 import { otlpHttpExporterFactory } from "../../src/exporters/otlp_http/factory.ts";
+import { fileStorageExtensionFactory } from "../../src/extensions/file_storage/factory.ts";
 import { attributesProcessorFactory } from "../../src/processors/attributes/factory.ts";
 import { batchProcessorFactory } from "../../src/processors/batch/factory.ts";
 import { memoryLimiterProcessorFactory } from "../../src/processors/memory_limiter/factory.ts";
@@ -232,5 +233,15 @@ export const COMPONENT_CASES: readonly ComponentCase[] = [
       const endpoint = `127.0.0.1:${await busyPort(stage)}`;
       return { config: { directory, endpoint }, message: /exporters\.local_store.* is in use .*endpoint/ };
     },
+  },
+  {
+    kind: "extension",
+    name: "extensions/file_storage",
+    factory: fileStorageExtensionFactory,
+    config: (stage) => ({ directory: stage.newFolder(), create_directory: true }),
+    unstartable: async (stage) => ({
+      config: { directory: stage.newFolder() },
+      message: /extensions\.file_storage.*create_directory: true/s,
+    }),
   },
 ];
