@@ -76,7 +76,6 @@ export const otlpGrpcConfig = block({
   ),
   auth: notYet("put the token into headers").describe("Not supported yet."),
   middlewares: notYet("leave it out").describe("Not supported yet."),
-  middlewares: notYet("leave it out").describe("Not supported yet."),
 });
 
 export type OtlpGrpcConfig = z.output<typeof otlpGrpcConfig>;
