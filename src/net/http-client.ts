@@ -11,6 +11,11 @@ import type { ClientTls } from "./client-tls.ts";
 export interface HttpClientSettings {
   /** For https addresses. */
   readonly tls: ClientTls | undefined;
+  /**
+   * Where requests go instead of to the backend: the whole URL in the request line for http addresses, a tunnel (CONNECT)
+   * for https ones. May hold credentials.
+   */
+  readonly proxy: URL | undefined;
   readonly keepAlive: boolean;
   /** Connections to one host and port; requests beyond it wait for one. */
   readonly socketCountMax: number;
@@ -39,14 +44,18 @@ export interface HttpReply extends HttpAnswer {
 export class HttpClient {
   readonly #http: HttpAgent;
   readonly #https: HttpsAgent;
-  readonly #tls: RequestOptions;
+  /** Without a pool: each request gets a connection of its own. */
+  readonly #fresh: { readonly http: HttpAgent; readonly https: HttpsAgent };
+  #tls: RequestOptions;
   #isClosed = false;
 
   constructor(settings: HttpClientSettings) {
-    const { tls, keepAlive, socketCountMax, idleSocketCountMax, idleMs } = settings;
-    const pool = { keepAlive, maxSockets: socketCountMax, maxFreeSockets: idleSocketCountMax, timeout: idleMs };
+    const { tls, proxy, keepAlive, socketCountMax, idleSocketCountMax, idleMs } = settings;
+    const way = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href } };
+    const pool = { keepAlive, maxSockets: socketCountMax, maxFreeSockets: idleSocketCountMax, timeout: idleMs, ...way };
     this.#http = new HttpAgent(pool);
     this.#https = new HttpsAgent(pool);
+    this.#fresh = { http: new HttpAgent(way), https: new HttpsAgent(way) };
     this.#tls = tls === undefined ? {} : tlsOptions(tls);
   }
 
@@ -62,8 +71,13 @@ export class HttpClient {
       return await exchange(pooled, post.body);
     } catch (error) {
       if (!isStaleConnection(pooled, error) || signal.aborted || this.#isClosed) throw error;
-      return exchange(this.#open(post, false, signal), post.body);
+      return exchange(this.#open(post, isTls ? this.#fresh.https : this.#fresh.http, signal), post.body);
     }
+  }
+
+  /** For connections from now on: those that stand belong to the options they were made with, and are not used again. */
+  replaceTls(tls: ClientTls): void {
+    this.#tls = tlsOptions(tls);
   }
 
   /** Closes idle connections at once and those in use too: whoever shuts down has waited for its requests. */
@@ -73,7 +87,7 @@ export class HttpClient {
     this.#https.destroy();
   }
 
-  #open(post: HttpPost, agent: HttpAgent | HttpsAgent | false, signal: AbortSignal): ClientRequest {
+  #open(post: HttpPost, agent: HttpAgent | HttpsAgent, signal: AbortSignal): ClientRequest {
     const size = post.body.reduce((sum, slice) => sum + slice.byteLength, 0);
     const headers = { ...post.headers, "content-length": String(size) };
     const options = { method: "POST", headers, agent, signal };

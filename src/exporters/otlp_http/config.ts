@@ -6,6 +6,7 @@ import {
   duration,
   optionalBlock,
   refuse,
+  secret,
   url,
   withoutEffect,
 } from "../../config/types.ts";
@@ -30,6 +31,18 @@ const RESERVED_HEADERS = new Map([
   ["transfer-encoding", "leave it out"],
   ["connection", "set keepalive.enabled"],
 ]);
+
+const proxyUrl = annotate(
+  secret().superRefine((written, context) => {
+    const parsed = URL.parse(written.reveal());
+    if (parsed !== null && ["http:", "https:"].includes(parsed.protocol) && parsed.host !== "") return;
+    // Not shown: it may hold a password.
+    const message =
+      parsed?.protocol.startsWith("socks") === true ? "SOCKS proxies are not supported" : "is not the URL of a proxy";
+    refuse(context, { message, fix: 'write it as "http://proxy.example.com:3128"' });
+  }),
+  { type: "secret URL", secret: true },
+);
 
 const configBlock = block({
   endpoint: url().optional().describe("The backend's base URL; /v1/traces, /v1/metrics or /v1/logs is added."),
@@ -78,7 +91,9 @@ const configBlock = block({
   http2_ping_timeout: withoutEffect(duration().optional(), "requests go over HTTP/1.1").describe(
     "Read for compatibility.",
   ),
-  proxy_url: notYet("leave it out; proxies come with a later version").describe("Not supported yet."),
+  proxy_url: proxyUrl
+    .optional()
+    .describe("The proxy to go through, with credentials where it wants any. Default: none."),
   auth: notYet("put the token into headers").describe("Not supported yet."),
   cookies: withoutEffect(optionalBlock(block({})), "cookies of the backend are not kept").describe(
     "Read for compatibility.",

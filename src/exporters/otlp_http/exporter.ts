@@ -13,7 +13,8 @@ import {
   secretsOf,
 } from "../../net/backend-answers.ts";
 import { revealHeaders } from "../../net/client-config.ts";
-import { loadClientTls } from "../../net/client-tls.ts";
+import type { ClientTls } from "../../net/client-tls.ts";
+import { ClientTlsReload } from "../../net/client-tls-reload.ts";
 import { HttpClient, type HttpReply, LargeAnswerError } from "../../net/http-client.ts";
 import { decodePartialSuccess, type PartialSuccess, partialSuccessFromJson } from "../../net/rpc-status.ts";
 import { CONTENT_TYPES, encodeBody, type BodySettings } from "./body.ts";
@@ -35,7 +36,9 @@ export class OtlpHttpExporter implements Exporter {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #body: BodySettings;
   readonly #destinations: ReadonlyMap<Signal, Destination>;
+  readonly #proxy: URL | undefined;
   #client: HttpClient | undefined;
+  #tls: ClientTlsReload | undefined;
 
   constructor(settings: Settings, config: OtlpHttpConfig) {
     this.#settings = settings;
@@ -44,14 +47,24 @@ export class OtlpHttpExporter implements Exporter {
     this.#body = { encoding, compression, level: compression_params.level };
     const headers = revealHeaders(config.headers);
     this.#headers = allHeaders(headers, this.#body);
-    this.#destinations = createDestinations(config, secretsOf(Object.values(headers)));
+    this.#proxy = config.proxy_url && new URL(config.proxy_url.reveal());
+    this.#destinations = createDestinations(
+      config,
+      secretsOf([...Object.values(headers), ...credentialsOf(this.#proxy)]),
+    );
   }
 
   async start(): Promise<void> {
     const isTls = [...this.#destinations.values()].some(({ url }) => url.protocol === "https:");
     const { keepalive, max_conns_per_host } = this.#config;
+    if (isTls) {
+      const { clock, logger } = this.#settings;
+      const onChange = (tls: ClientTls): void => this.#client?.replaceTls(tls);
+      this.#tls = new ClientTlsReload(this.#config.tls, { clock, logger, onChange });
+    }
     this.#client = new HttpClient({
-      tls: isTls ? await loadClientTls(this.#config.tls) : undefined,
+      tls: await this.#tls?.start(),
+      proxy: this.#proxy,
       keepAlive: keepalive.enabled,
       socketCountMax: max_conns_per_host || SOCKET_COUNT_DEFAULT,
       idleSocketCountMax: keepalive.max_idle_conns || SOCKET_COUNT_DEFAULT,
@@ -60,6 +73,7 @@ export class OtlpHttpExporter implements Exporter {
   }
 
   shutdown(): Promise<void> {
+    this.#tls?.stop();
     this.#client?.close();
     this.#client = undefined;
     return Promise.resolve();
@@ -97,6 +111,13 @@ export class OtlpHttpExporter implements Exporter {
     if (destination !== undefined) return destination;
     throw new ConsumeError("unimplemented", `neither endpoint nor ${signal}_endpoint is set; add one of them`);
   }
+}
+
+/** What no message may show of a proxy's URL: Node's own errors quote it. */
+function credentialsOf(proxy: URL | undefined): string[] {
+  if (proxy === undefined || (proxy.username === "" && proxy.password === "")) return [];
+  const { username, password } = proxy;
+  return [`${username}:${password}`, password, decodeURIComponent(password)];
 }
 
 function notRunning(backend: Backend): ConsumeError {

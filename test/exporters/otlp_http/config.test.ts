@@ -45,7 +45,6 @@ describe("the configuration", () => {
     [{ endpoint, compression: "zstd", compression_params: { level: 15 } }, []],
     [{ endpoint, compression: "none", compression_params: { level: 0 } }, []],
     [{ endpoint, headers: { constructor: "x" } }, []],
-    [{ endpoint, proxy_url: "http://proxy" }, ["proxy_url: is not supported yet"]],
     [{ endpoint, auth: {} }, ["auth: is not supported yet"]],
   ])("of %j has the problems %j", (config, problems) => {
     expect(problemsOf(config)).toEqual(problems);
