@@ -263,8 +263,11 @@ export class HttpDoor {
       ...length,
     };
     if (this.#closed !== undefined) response.setHeader("connection", "close");
+    const closesAfterwards = !response.shouldKeepAlive;
+    // node:http would close with the answer where the sender asked for it, and cut off one that is still sending.
+    if (!request.complete && this.#closed === undefined) response.shouldKeepAlive = true;
     response.writeHead(answer.status, headers).end(body);
-    if (!request.complete) this.#linger(request);
+    if (!request.complete) this.#linger(request, closesAfterwards);
     if (request.socket.writableLength > 0) this.#cutSlowReader(request.socket, response);
   }
 
@@ -275,12 +278,15 @@ export class HttpDoor {
   }
 
   /** The sender is still sending a body that nobody wants: see TIMEOUTS.lingerMs. node:http throws the bytes away meanwhile. */
-  #linger(request: IncomingMessage): void {
+  #linger(request: IncomingMessage, closesAfterwards: boolean): void {
     const timer = this.#settings.clock.after(this.#timeouts.lingerMs, () => {
       if (!request.complete) request.socket.destroy();
     });
     request.socket.once("close", () => timer.cancel());
-    request.once("end", () => timer.cancel());
+    request.once("end", () => {
+      timer.cancel();
+      if (closesAfterwards) request.socket.end();
+    });
   }
 }
 

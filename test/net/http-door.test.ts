@@ -185,6 +185,17 @@ describe("bodies", () => {
     ).toBe(413);
   });
 
+  it("lets a sender that asked to close finish sending before the connection closes behind a 413", async () => {
+    const { port } = await openDoor({ timeouts: { lingerMs: 60_000 } });
+    const connection = open(port).write(post(SIZE_MAX + 1, ["content-type: text/plain", "connection: close"]));
+    expect((await connection.answer()).status).toBe(413);
+    // Closed behind the answer, the connection would be reset by what comes now.
+    const { promise: failure, resolve } = Promise.withResolvers<unknown>();
+    connection.socket.once("error", resolve).once("close", () => resolve("none"));
+    await connection.write(Buffer.alloc(SIZE_MAX + 1)).flushed();
+    expect(await failure).toBe("none");
+  });
+
   it("answers 413 to a declared size over the limit before a byte of it has come", async () => {
     const { port, budget, seen } = await openDoor();
     const answer = await open(port).write(post(50_000_000)).answer();
