@@ -4,7 +4,7 @@
  *
  * A reader of its own, on purpose: the product's code must not vouch for itself.
  */
-import { encodeRequest, RECORDS_PER_REQUEST, TIME_HIGH, WORKERS, workerOfRequest, type Worker } from "./load.ts";
+import { encodeRequest, TIME_HIGH, WORKERS, workerOfRecord, type LoadShape, type Signal, type Worker } from "./load.ts";
 
 export interface Tally {
   /** Different records that came. */
@@ -22,25 +22,48 @@ const MACHINE_ID = Buffer.from("machine.id");
 const WORKER_ID = Buffer.from("worker.id");
 const SERVICE_TYPE = Buffer.from("service.type");
 
-/** Field numbers of OTLP's logs. */
+/** Field numbers of OTLP. */
 const RESOURCE = 1;
-const SCOPE_LOGS = 2;
-const RECORD = 2;
 const ATTRIBUTE = 1;
-const TIME = 1;
+
+interface SignalFields {
+  /** From the group of a resource to its records. A metric of the load is a Sum, and its records are the data points. */
+  readonly path: readonly number[];
+  /** Of the record's time that holds its number. */
+  readonly time: number;
+}
+
+const FIELDS: Readonly<Record<Signal, SignalFields>> = {
+  logs: { path: [2, 2], time: 1 },
+  traces: { path: [2, 2], time: 7 },
+  metrics: { path: [2, 2, 7, 1], time: 3 },
+};
+
+export interface AuditSettings {
+  readonly shape: LoadShape;
+  /** Numbers from here on belong to nobody. */
+  readonly recordsMax: number;
+  /** Records must stand under the machine, worker and type that sent them. */
+  readonly isIdentified: boolean;
+}
 
 export class Audit {
+  readonly #settings: AuditSettings;
+  readonly #fields: SignalFields;
   readonly #seen: Uint8Array;
-  readonly #sizes: readonly number[] = encodeRequest(WORKERS[0]!).recordSizes;
+  readonly #sizes: readonly number[];
   #received = 0;
   #duplicated = 0;
   #unedited = 0;
   #altered = 0;
   #unknown = 0;
 
-  /** Expects records 0 to recordCount - 1, each once. */
-  constructor(recordCount: number) {
-    this.#seen = new Uint8Array(recordCount);
+  /** Expects each record at most once; how many were sent is for the caller to know. */
+  constructor(settings: AuditSettings) {
+    this.#settings = settings;
+    this.#fields = FIELDS[settings.shape.signal];
+    this.#seen = new Uint8Array(settings.recordsMax);
+    this.#sizes = encodeRequest(settings.shape, 0).recordSizes;
   }
 
   get received(): number {
@@ -57,26 +80,29 @@ export class Audit {
     };
   }
 
-  /** One ExportLogsServiceRequest. */
+  /** One Export request. */
   take(bytes: Buffer): void {
     const groups = new Fields(bytes, 0, bytes.length);
-    while (groups.next()) this.#takeResourceLogs(bytes, groups.start, groups.end);
+    while (groups.next()) this.#takeGroup(bytes, groups.start, groups.end);
   }
 
-  #takeResourceLogs(bytes: Buffer, start: number, end: number): void {
-    const worker = workerOfGroup(bytes, start, end);
+  #takeGroup(bytes: Buffer, start: number, end: number): void {
+    const worker = this.#settings.isIdentified ? workerOfGroup(bytes, start, end) : undefined;
+    this.#descend(bytes, start, end, 0, worker);
+  }
+
+  #descend(bytes: Buffer, start: number, end: number, depth: number, worker: Worker | undefined): void {
+    const { path } = this.#fields;
+    if (depth === path.length) return this.#takeRecord(bytes, start, end, worker);
     const fields = new Fields(bytes, start, end);
     while (fields.next()) {
-      if (fields.number !== SCOPE_LOGS) continue;
-      const records = new Fields(bytes, fields.start, fields.end);
-      while (records.next()) {
-        if (records.number === RECORD) this.#takeRecord(bytes, records.start, records.end, worker);
-      }
+      if (fields.number === path[depth]) this.#descend(bytes, fields.start, fields.end, depth + 1, worker);
     }
   }
 
   #takeRecord(bytes: Buffer, start: number, end: number, worker: Worker | undefined): void {
-    const number = recordNumber(bytes, start, end);
+    const { shape, isIdentified } = this.#settings;
+    const number = recordNumber(bytes, start, end, this.#fields.time);
     if (number === undefined || number >= this.#seen.length) {
       this.#unknown++;
       return;
@@ -84,8 +110,8 @@ export class Audit {
     if (this.#seen[number] !== 0) this.#duplicated++;
     else this.#received++;
     this.#seen[number] = 1;
-    if (worker !== workerOfRequest(Math.floor(number / RECORDS_PER_REQUEST))) this.#unedited++;
-    if (end - start !== this.#sizes[number % RECORDS_PER_REQUEST]) this.#altered++;
+    if (isIdentified && worker !== workerOfRecord(shape, number)) this.#unedited++;
+    if (end - start !== this.#sizes[number % shape.recordsPerRequest]) this.#altered++;
   }
 }
 
@@ -139,11 +165,11 @@ class Fields {
   }
 }
 
-function recordNumber(bytes: Buffer, start: number, end: number): number | undefined {
+function recordNumber(bytes: Buffer, start: number, end: number, time: number): number | undefined {
   let number: number | undefined;
   const fields = new Fields(bytes, start, end);
   while (fields.next()) {
-    if (fields.number !== TIME || bytes.readUInt32LE(fields.start + 4) !== TIME_HIGH) continue;
+    if (fields.number !== time || bytes.readUInt32LE(fields.start + 4) !== TIME_HIGH) continue;
     number = bytes.readUInt32LE(fields.start);
   }
   return number;

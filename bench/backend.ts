@@ -2,13 +2,13 @@
 import { createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Audit, type Tally } from "./audit.ts";
+import { gunzipSync } from "node:zlib";
+import { Audit, type AuditSettings, type Tally } from "./audit.ts";
 import { answerQuestions } from "./child.ts";
-import { GRPC_HEADER_SIZE } from "./load.ts";
 
 export type BackendQuestion =
   /** Starts a new count. */
-  | { readonly expect: number }
+  | { readonly expect: AuditSettings }
   /** Waits until so many records are there, or the time is over. */
   | { readonly awaitRecords: number; readonly timeoutMs: number };
 
@@ -22,9 +22,15 @@ export interface BackendAnswer {
 
 // Windows so wide that flow control never slows the server under test.
 const WINDOW_SIZE = 64 * 1024 * 1024;
+/** gRPC's frame header: one byte for compression, four for the length. */
+const GRPC_HEADER_SIZE = 5;
 const EMPTY_MESSAGE = Buffer.alloc(GRPC_HEADER_SIZE);
 
-let audit = new Audit(0);
+let audit = new Audit({
+  shape: { signal: "logs", recordsPerRequest: 1, identity: "resource" },
+  recordsMax: 0,
+  isIdentified: true,
+});
 let requests = 0;
 let problems: string[] = [];
 
@@ -47,9 +53,9 @@ function receive(stream: ServerHttp2Stream): void {
 function takeMessages(body: Buffer): void {
   requests++;
   try {
-    if (body[0] !== 0) throw new Error("the request is compressed");
     if (body.readUInt32BE(1) !== body.length - GRPC_HEADER_SIZE) throw new Error("the gRPC frame is not the request");
-    audit.take(body.subarray(GRPC_HEADER_SIZE));
+    const message = body.subarray(GRPC_HEADER_SIZE);
+    audit.take(body[0] === 0 ? message : gunzipSync(message));
   } catch (error) {
     problems.push(String(error));
   }

@@ -1,20 +1,24 @@
+import { BARS, contenderName, type Bar, type Contender } from "./cases.ts";
 import type { Machine } from "./machine.ts";
 
 /** One server, measured once. */
 export interface Round {
-  readonly name: string;
+  readonly case: string;
+  readonly contender: Contender;
   /** Empty for a run that counts. */
   readonly problems: readonly string[];
   readonly startMs: number;
-  readonly idleRssMib: number;
-  readonly peakRssMib: number;
-  readonly cpuUsPer1000: number;
+  readonly idleMib: number;
+  readonly peakMib: number;
+  /** CPU microseconds per 1,000 records. */
+  readonly cpu: number;
   readonly recordsPerSecond: number;
   /** Of the server. */
   readonly cores: number;
   /** Of generator and backend together: near 1.0 they are the bottleneck, and latency and throughput are theirs. */
   readonly loadCores: number;
-  readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
+  readonly p50Ms: number;
+  readonly p99Ms: number;
   readonly outgoingRequests: number;
 }
 
@@ -24,43 +28,91 @@ export interface Spread {
   readonly max: number;
 }
 
-export interface ServerSummary {
+const FIGURES = [
+  "cpu",
+  "recordsPerSecond",
+  "p50Ms",
+  "p99Ms",
+  "idleMib",
+  "peakMib",
+  "startMs",
+  "cores",
+  "loadCores",
+] as const;
+type Figure = (typeof FIGURES)[number];
+
+/** One line of the table. Of the Collector's two ways of batching each figure is the better one. */
+export interface Row {
+  readonly case: string;
+  readonly name: string;
+  readonly side: Contender["side"];
   readonly validRounds: number;
-  readonly figures: Readonly<Record<string, Spread>>;
+  readonly figures: Readonly<Record<Figure, Spread>>;
+  /** Of the gateway's median to that of the Collector's row of the case. */
+  readonly ratios: Readonly<Partial<Record<Figure, number>>>;
 }
 
 export interface Report {
   readonly machine: Machine;
   readonly load: Readonly<Record<string, number>>;
-  readonly summary: Readonly<Record<string, ServerSummary>>;
+  readonly rows: readonly Row[];
+  readonly bars: readonly BarResult[];
   readonly rounds: readonly Round[];
+}
+
+export interface BarResult extends Bar {
+  readonly found: number;
+  readonly isMet: boolean;
 }
 
 /** Generator and backend share one core; this near to it they are the bottleneck. */
 const LOAD_CORES_FULL = 0.9;
 
-/** The rows of the table, and how each is read from a round. */
-const FIGURES: Readonly<Record<string, (round: Round) => number>> = {
-  "CPU us per 1,000 records": (round) => round.cpuUsPer1000,
-  "records per second": (round) => round.recordsPerSecond,
-  "latency p50 ms": (round) => round.latencyMs.p50,
-  "latency p99 ms": (round) => round.latencyMs.p99,
-  "idle RSS MiB": (round) => round.idleRssMib,
-  "peak RSS MiB": (round) => round.peakRssMib,
-  "start ms": (round) => round.startMs,
-  "server cores": (round) => round.cores,
-  "load cores": (round) => round.loadCores,
-};
-
 /** Void rounds take no part in any figure. */
-export function summarize(rounds: readonly Round[]): Record<string, ServerSummary> {
-  const byName = Map.groupBy(rounds, ({ name }) => name);
+export function summarize(rounds: readonly Round[]): Row[] {
+  return [...Map.groupBy(rounds, (round) => round.case).values()].flatMap(summarizeCase);
+}
+
+function summarizeCase(rounds: readonly Round[]): Row[] {
+  const byName = Map.groupBy(rounds, ({ contender }) => contenderName(contender));
+  const rows = [...byName.values()].map(summarizeContender);
+  const theirs = rows.find(({ side }) => side === "collector");
+  if (theirs === undefined) return rows;
+  return rows.map((row) => (row === theirs ? row : { ...row, ratios: ratiosOf(row, theirs) }));
+}
+
+function summarizeContender(rounds: readonly Round[]): Row {
+  const [first] = rounds;
+  const valid = rounds.filter(({ problems }) => problems.length === 0);
+  const variants = [...Map.groupBy(valid, ({ contender }) => contender.batching).values()];
+  const figures = Object.fromEntries(
+    FIGURES.map((figure) => [
+      figure,
+      bestOf(
+        variants.map((own) => spreadOf(own.map((round) => round[figure]))),
+        figure,
+      ),
+    ]),
+  ) as Record<Figure, Spread>;
+  const { side } = first!.contender;
+  return {
+    case: first!.case,
+    name: contenderName(first!.contender),
+    side,
+    validRounds: valid.length,
+    figures,
+    ratios: {},
+  };
+}
+
+function bestOf(spreads: readonly Spread[], figure: Figure): Spread {
+  const sorted = spreads.toSorted((left, right) => left.median - right.median);
+  return (figure === "recordsPerSecond" ? sorted.at(-1) : sorted[0]) ?? { min: NaN, median: NaN, max: NaN };
+}
+
+function ratiosOf(ours: Row, theirs: Row): Row["ratios"] {
   return Object.fromEntries(
-    [...byName].map(([name, own]) => {
-      const valid = own.filter(({ problems }) => problems.length === 0);
-      const figures = Object.entries(FIGURES).map(([figure, read]) => [figure, spreadOf(valid.map(read))] as const);
-      return [name, { validRounds: valid.length, figures: Object.fromEntries(figures) }];
-    }),
+    FIGURES.map((figure) => [figure, ours.figures[figure].median / theirs.figures[figure].median]),
   );
 }
 
@@ -70,35 +122,86 @@ function spreadOf(values: readonly number[]): Spread {
   return { min: sorted[0] ?? NaN, median, max: sorted.at(-1) ?? NaN };
 }
 
-export function formatReport({ machine, load, summary, rounds }: Report): string {
-  const names = Object.keys(summary);
-  const header = ["median (min to max)", ...names, ...(names.length === 2 ? ["ratio"] : [])];
-  const lines = Object.keys(FIGURES).map((figure) => {
-    const spreads = names.map((name) => summary[name]!.figures[figure]!);
-    const ratio = spreads.length === 2 ? [(spreads[0]!.median / spreads[1]!.median).toFixed(2)] : [];
-    return [figure, ...spreads.map(formatSpread), ...ratio];
+/** Those whose row was measured. */
+export function judge(rows: readonly Row[]): BarResult[] {
+  return BARS.flatMap((bar) => {
+    const row = rows.find((candidate) => candidate.case === bar.case && candidate.name === bar.contender);
+    const found = bar.kind === "ratio" ? row?.ratios[bar.figure] : row?.figures[bar.figure].median;
+    return found === undefined ? [] : [{ ...bar, found, isMet: found <= bar.max }];
   });
+}
+
+export function formatReport({ machine, load, rows, bars, rounds }: Report): string {
   const voids = rounds
     .filter(({ problems }) => problems.length > 0)
-    .map(({ name, problems }) => `VOID ${name}: ${problems.join("; ")}`);
-  const notes = names
-    .filter((name) => summary[name]!.figures["load cores"]!.median > LOAD_CORES_FULL)
-    .map(
-      (name) => `NOTE ${name}: generator and backend filled their core; throughput and latency are theirs, CPU is not`,
-    );
+    .map((round) => `VOID ${round.case}, ${describe(round.contender)}: ${round.problems.join("; ")}`);
+  const full = rows.filter(({ figures }) => figures.loadCores.median > LOAD_CORES_FULL);
+  const notes = full.map((row) => `NOTE ${row.case}, ${row.name}: generator and backend filled their core`);
   return [
     `${machine.date}, ${machine.cpu}, ${machine.cores} cores, ${machine.system}, Node ${machine.node}, commit ${machine.commit}, load average ${machine.loadAverage}`,
-    `${load["requests"]} requests of ${load["recordsPerRequest"]} records after ${load["warmup"]}, ${load["inFlight"]} in flight on ${load["connections"]} connections; valid rounds: ${names.map((name) => `${name} ${summary[name]!.validRounds}`).join(", ")}`,
+    Object.entries(load)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(", "),
     "",
-    ...formatTable([header, ...lines]),
+    ...formatTable([HEADER, ...rows.map(rowCells)]),
+    "",
+    ...formatTable([["bar", "case", "at most", "found", ""], ...bars.map(barCells)]),
     ...voids,
     ...notes,
   ].join("\n");
 }
 
-function formatSpread({ min, median, max }: Spread): string {
-  const digits = median < 10 ? 2 : median < 100 ? 1 : 0;
-  return `${median.toFixed(digits)} (${min.toFixed(digits)} to ${max.toFixed(digits)})`;
+export function describe(contender: Contender): string {
+  const { side, batching } = contender;
+  return contenderName(contender) + (side === "collector" ? `, batch in the ${batching}` : "");
+}
+
+const HEADER = [
+  "case",
+  "server",
+  "CPU us/1,000 (min to max)",
+  "ratio",
+  "records/s",
+  "p50 ms",
+  "p99 ms",
+  "idle MiB",
+  "peak MiB",
+  "start ms",
+  "cores, load's",
+  "valid",
+];
+
+function rowCells({ case: name, name: server, figures, ratios, validRounds }: Row): string[] {
+  const cell = (figure: Figure): string => {
+    const ratio = ratios[figure];
+    return formatNumber(figures[figure].median) + (ratio === undefined ? "" : ` (x${ratio.toFixed(2)})`);
+  };
+  const { cpu, cores, loadCores } = figures;
+  return [
+    name,
+    server,
+    `${formatNumber(cpu.median)} (${formatNumber(cpu.min)} to ${formatNumber(cpu.max)})`,
+    ratios.cpu?.toFixed(2) ?? "",
+    cell("recordsPerSecond"),
+    cell("p50Ms"),
+    cell("p99Ms"),
+    cell("idleMib"),
+    cell("peakMib"),
+    cell("startMs"),
+    `${cores.median.toFixed(2)}, ${loadCores.median.toFixed(2)}`,
+    String(validRounds),
+  ];
+}
+
+const FIGURE_NAMES = { cpu: "CPU", startMs: "start ms", idleMib: "idle MiB", peakMib: "peak MiB" };
+
+function barCells({ case: name, contender, figure, kind, max, found, isMet }: BarResult): string[] {
+  const what = `${contender}: ${FIGURE_NAMES[figure]}${kind === "ratio" ? ", of the Collector's" : ""}`;
+  return [what, name, String(max), kind === "ratio" ? found.toFixed(2) : formatNumber(found), isMet ? "met" : "MISSED"];
+}
+
+function formatNumber(value: number): string {
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
 }
 
 /** Markdown, so that the table can go into the README as it is. */

@@ -1,21 +1,18 @@
 /**
- * `npm run bench`: Signalbox and the Collector in turn under the same load. Prints one table, writes bench/last.json.
+ * `npm run bench`: Signalbox and the Collector in turn under the same loads. Prints one table, writes bench/last.json.
  * bench/README.md says what is measured, how, and what is weak about it.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import type { BackendAnswer, BackendQuestion } from "./backend.ts";
-import { Helper } from "./child.ts";
-import type { GeneratorAnswer, GeneratorQuestion } from "./generator.ts";
-import { RECORDS_PER_REQUEST } from "./load.ts";
+import { CASES, type Case } from "./cases.ts";
+import { configurationOf } from "./configurations.ts";
 import { describeMachine } from "./machine.ts";
-import { formatReport, summarize, type Round } from "./report.ts";
-import { cpuMsOf, Server, type ServerCommand } from "./server.ts";
+import { measure, type Entrant, type MeasureSettings } from "./measure.ts";
+import { describe, formatReport, judge, summarize, type Round } from "./report.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -23,154 +20,155 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 /** The server under test has a core to itself; everything else shares the other. */
 const LOAD_CORE = 0;
 const SERVER_CORE = 1;
-const CONNECTIONS = 4;
-const IDLE_MS = 5_000;
-const DRAIN_TIMEOUT_MS = 10_000;
-const SEND_TIMEOUT_MS = 60_000;
-/** Of the errors of a void run. */
-const WORDS_SHOWN = 5;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "5" },
-    requests: { type: "string", default: "10000" },
-    warmup: { type: "string", default: "5000" },
-    "in-flight": { type: "string", default: "32" },
+    rounds: { type: "string", default: "3" },
+    /** Those whose name matches this regular expression; "list" prints the names. */
+    cases: { type: "string" },
     /** gateway or collector, to look at one alone. */
     only: { type: "string" },
+    idle: { type: "string", default: "1200" },
+    /** Milliseconds; three times as long at a given rate, like the duration, since there is less of everything. */
+    warmup: { type: "string", default: "2000" },
+    duration: { type: "string", default: "2000" },
+    "in-flight": { type: "string", default: "32" },
     /** Measure the dist/ that is there. */
     "no-build": { type: "boolean", default: false },
     /** Run the gateway from its sources instead; such figures are not for the table. */
     sources: { type: "boolean", default: false },
-    /** A folder for a CPU profile of the gateway; such figures are not for the table either. */
+    /** A folder for CPU profiles of the gateway; such figures are not for the table either. */
     profile: { type: "string" },
-    idle: { type: "string", default: String(IDLE_MS) },
+    /** A flag for the gateway's Node, such as --trace-gc; nor are these. */
+    node: { type: "string", multiple: true, default: [] },
   },
 });
 
-const load = {
-  requests: Number(values.requests),
-  warmup: Number(values.warmup),
+const settings: MeasureSettings = {
+  serverCore: SERVER_CORE,
+  idleMs: Number(values.idle),
+  warmupMs: Number(values.warmup),
+  measuredMs: Number(values.duration),
   inFlight: Number(values["in-flight"]),
-  connections: CONNECTIONS,
-  recordsPerRequest: RECORDS_PER_REQUEST,
+  connections: 4,
 };
 
-function gatewayCommand(): ServerCommand {
-  const node = [process.execPath];
+const NOT_MEASURED = {
+  startMs: NaN,
+  idleMib: NaN,
+  peakMib: NaN,
+  cpu: NaN,
+  recordsPerSecond: NaN,
+  cores: NaN,
+  loadCores: NaN,
+  p50Ms: NaN,
+  p99Ms: NaN,
+  outgoingRequests: 0,
+};
+
+const temporary = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
+process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
+
+function gatewayCommand(): string[] {
+  const node = [process.execPath, ...values.node];
   if (values.profile !== undefined) node.push("--cpu-prof", `--cpu-prof-dir=${values.profile}`);
-  if (values.sources) node.push("--conditions=signalbox-source", `${root}src/main.ts`);
-  else node.push(`${builtPackage()}/bin/signalbox.mjs`);
-  return { name: "gateway", command: [...node, "run", "--config", `${here}gateway.yaml`] };
+  if (values.sources) return [...node, "--conditions=signalbox-source", `${root}src/main.ts`, "run", "--config"];
+  return [...node, `${builtPackage()}/bin/signalbox.mjs`, "run", "--config"];
 }
 
 /** A copy of what npm publishes, so that a build beside the benchmark does not change what is measured half-way. */
 function builtPackage(): string {
   if (!values["no-build"]) execFileSync(process.execPath, [`${root}tools/build.ts`], { stdio: "inherit" });
-  const copy = mkdtempSync(join(tmpdir(), "signalbox-bench-"));
-  process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
-  for (const part of ["bin", "dist", "package.json"]) cpSync(`${root}${part}`, join(copy, part), { recursive: true });
-  symlinkSync(`${root}node_modules`, join(copy, "node_modules"));
-  return copy;
+  for (const part of ["bin", "dist", "package.json"]) {
+    cpSync(`${root}${part}`, join(temporary, part), { recursive: true });
+  }
+  symlinkSync(`${root}node_modules`, join(temporary, "node_modules"));
+  return temporary;
 }
 
-function collectorCommand(): ServerCommand {
-  const build = [`${root}test/peers/build-collector.sh`, `${here}collector-0.149.0.yaml`];
+const MANIFESTS = { core: "collector-0.165.0.yaml", contrib: "collector-contrib-0.149.0.yaml" };
+
+function collectorCommand(which: Case["collector"]): string[] {
+  const build = [`${root}test/peers/build-collector.sh`, `${root}test/peers/${MANIFESTS[which]}`];
   const binary = execFileSync("sh", build, { stdio: ["ignore", "pipe", "inherit"] })
     .toString()
     .trim();
-  return { name: "collector", command: [binary, "--config", `${here}collector.yaml`] };
+  return [binary, "--config"];
 }
 
-type Backend = Helper<BackendQuestion, BackendAnswer>;
-type Generator = Helper<GeneratorQuestion, GeneratorAnswer>;
+function chosenCases(): Case[] {
+  const pattern = new RegExp(values.cases ?? "");
+  return CASES.filter(({ name }) => pattern.test(name));
+}
 
-async function measure(command: ServerCommand, backend: Backend, generator: Generator): Promise<Round> {
-  const records = (load.warmup + load.requests) * RECORDS_PER_REQUEST;
-  const { port: backendPort } = await backend.ask({ expect: records });
-  const server = await Server.start(command, SERVER_CORE, backendPort);
+/** What is measured in one round, case by case. */
+function entrantsOf(cases: readonly Case[]): Entrant[][] {
+  const sides = (["gateway", "collector"] as const).filter((side) => values.only === undefined || values.only === side);
+  const gateway = sides.includes("gateway") ? gatewayCommand() : [];
+  const kinds = new Set(sides.includes("collector") ? cases.map(({ collector }) => collector) : []);
+  const collectors = new Map([...kinds].map((which) => [which, collectorCommand(which)]));
+  let files = 0;
+  return cases.map((entry) =>
+    entry.contenders
+      .filter(({ side }) => sides.includes(side))
+      .map((contender) => {
+        const file = join(temporary, `${++files}.yaml`);
+        writeFileSync(file, configurationOf(entry, contender));
+        const server = contender.side === "gateway" ? gateway : collectors.get(entry.collector)!;
+        return { case: entry, contender, command: [...server, file] };
+      }),
+  );
+}
+
+/** A server that does not start costs its row, not the table. */
+async function measureOrSayWhy(entrant: Entrant): Promise<Round> {
   try {
-    await sleep(Number(values.idle));
-    const idleRssMib = server.rssMib();
-    const common = { port: server.port, inFlight: load.inFlight, connections: CONNECTIONS, timeoutMs: SEND_TIMEOUT_MS };
-    const warm = await generator.ask({ ...common, first: 0, count: load.warmup });
-    const warmRecords = load.warmup * RECORDS_PER_REQUEST;
-    await backend.ask({ awaitRecords: warmRecords, timeoutMs: DRAIN_TIMEOUT_MS });
-
-    const startedAt = performance.now();
-    const cpuBefore = server.cpuMs();
-    const loadCpuBefore = cpuMsOf(backend.pid) + cpuMsOf(generator.pid);
-    const sent = await generator.ask({ ...common, first: load.warmup, count: load.requests });
-    const arrived = await backend.ask({ awaitRecords: records, timeoutMs: DRAIN_TIMEOUT_MS });
-    const windowMs = performance.now() - startedAt;
-    const cpuMs = server.cpuMs() - cpuBefore;
-    const loadCpuMs = cpuMsOf(backend.pid) + cpuMsOf(generator.pid) - loadCpuBefore;
-    // One more look after the queues had time to repeat themselves: a duplicate that comes late is one all the same.
-    await sleep(500);
-    const final = await backend.ask({ awaitRecords: 0, timeoutMs: 0 });
-    const measured = load.requests * RECORDS_PER_REQUEST;
-    return {
-      name: command.name,
-      problems: problemsOf(records, [warm, sent], final),
-      startMs: server.startMs,
-      idleRssMib,
-      peakRssMib: server.rssPeakMib(),
-      cpuUsPer1000: (cpuMs * 1000) / (measured / 1000),
-      recordsPerSecond: measured / (windowMs / 1000),
-      cores: cpuMs / windowMs,
-      loadCores: loadCpuMs / windowMs,
-      latencyMs: sent.latencyMs,
-      outgoingRequests: arrived.requests,
-    };
-  } finally {
-    await server.stop();
+    return await measure(entrant, settings);
+  } catch (error) {
+    return { ...NOT_MEASURED, case: entrant.case.name, contender: entrant.contender, problems: [String(error)] };
   }
 }
 
-/** Why a run does not count. */
-function problemsOf(records: number, sent: readonly GeneratorAnswer[], arrived: BackendAnswer): string[] {
-  const { received, duplicated, unedited, altered, unknown } = arrived.tally;
-  const acknowledged = sent.reduce((sum, { acknowledged: count }) => sum + count, 0);
-  const failed = sent.reduce((sum, { failures }) => sum + failures.length, 0);
-  const found = {
-    "requests refused or failed": failed,
-    "requests never sent": records / RECORDS_PER_REQUEST - acknowledged - failed,
-    "records lost": records - received,
-    "records duplicated": duplicated,
-    "records without the right identity": unedited,
-    "records altered": altered,
-    "records that nobody sent": unknown,
-  };
-  const counted = Object.entries(found).filter(([, count]) => count !== 0);
-  const words = [...sent.flatMap(({ failures }) => failures), ...arrived.problems].slice(0, WORDS_SHOWN);
-  return [...counted.map(([what, count]) => `${count} ${what}`), ...words];
-}
-
-const makers = { gateway: gatewayCommand, collector: collectorCommand };
-const servers = Object.entries(makers)
-  .filter(([name]) => values.only === undefined || values.only === name)
-  .map(([, make]) => make());
-
-execFileSync("taskset", ["-p", "-c", String(LOAD_CORE), String(process.pid)], { stdio: "ignore" });
-const rounds: Round[] = [];
-for (let round = 0; round < Number(values.rounds); round++) {
-  // Each goes first in turn, so that a machine that grows slower or faster favours neither.
-  const order = round % 2 === 0 ? servers : servers.toReversed();
-  for (const command of order) {
-    const backend: Backend = new Helper("./backend.ts");
-    const generator: Generator = new Helper("./generator.ts");
-    const result = await measure(command, backend, generator);
-    await Promise.all([backend.stop(), generator.stop()]);
-    rounds.push(result);
-    console.error(
-      `round ${round + 1} ${result.name}: ${Math.round(result.cpuUsPer1000)} us CPU per 1,000 records, ` +
-        `${Math.round(result.recordsPerSecond / 1000)}k records/s${result.problems.length > 0 ? `, VOID: ${result.problems.join("; ")}` : ""}`,
-    );
+async function runRounds(groups: readonly (readonly Entrant[])[]): Promise<Round[]> {
+  const rounds: Round[] = [];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const group of groups) {
+      // Each goes first in turn, so that a machine that grows slower or faster favours nobody.
+      for (const entrant of round % 2 === 0 ? group : group.toReversed()) {
+        const result = await measureOrSayWhy(entrant);
+        rounds.push(result);
+        console.error(`round ${round + 1}, ${progress(result)}`);
+      }
+    }
   }
+  return rounds;
 }
-const report = { machine: describeMachine(root), load, summary: summarize(rounds), rounds };
-console.log(formatReport(report));
-// What was made to look at one thing does not replace the figures of the whole.
-const isWhole = values.only === undefined && !values.sources && values.profile === undefined;
-if (isWhole) writeFileSync(`${here}last.json`, `${JSON.stringify(report, null, 2)}\n`);
-process.exitCode = rounds.some(({ problems }) => problems.length > 0) ? 1 : 0;
+
+function progress(round: Round): string {
+  const found = `${Math.round(round.cpu)} us CPU per 1,000, ${Math.round(round.recordsPerSecond / 1000)}k records/s, ${Math.round(round.idleMib)} to ${Math.round(round.peakMib)} MiB`;
+  const isVoid = round.problems.length > 0 ? `, VOID: ${round.problems.join("; ")}` : "";
+  return `${round.case}, ${describe(round.contender)}: ${found}${isVoid}`;
+}
+
+async function main(): Promise<void> {
+  const cases = chosenCases();
+  if (values.cases === "list" || cases.length === 0) {
+    for (const { name, contenders } of CASES) console.log(`${name}: ${contenders.map(describe).join("; ")}`);
+    return;
+  }
+  const groups = entrantsOf(cases);
+  execFileSync("taskset", ["-p", "-c", String(LOAD_CORE), String(process.pid)], { stdio: "ignore" });
+  const rounds = await runRounds(groups);
+  const rows = summarize(rounds);
+  const load = { rounds: Number(values.rounds), ...settings };
+  const report = { machine: describeMachine(root), load, rows, bars: judge(rows), rounds };
+  console.log(formatReport(report));
+  // What was made to look at a part does not replace the figures of the whole.
+  const isWhole = cases.length === CASES.length && values.only === undefined && values.node.length === 0;
+  if (isWhole && !values.sources && values.profile === undefined && Number(values.rounds) > 1) {
+    writeFileSync(`${here}last.json`, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  process.exitCode = rounds.some(({ problems }) => problems.length > 0) ? 1 : 0;
+}
+
+await main();

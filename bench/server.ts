@@ -1,7 +1,8 @@
 /** A server under test: started on its own core, watched through /proc. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { request as httpRequest } from "node:http";
 import { connect } from "node:http2";
 import { createServer, type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,10 +10,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 export interface ServerCommand {
   readonly name: string;
   readonly command: readonly string[];
+  /** An empty request there says when it serves. */
+  readonly probe: Probe;
 }
 
-/** Kernel ticks of /proc/<pid>/stat; 100 a second on every Linux that Node runs on. */
-const TICK_MS = 10;
+export interface Probe {
+  readonly protocol: "grpc" | "http";
+  /** Of gRPC, or of the URL. */
+  readonly path: string;
+}
+
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
 const STDERR_SIZE_KEPT = 4000;
@@ -40,7 +47,7 @@ export class Server {
     };
     child.stdout.on("data", keep);
     child.stderr.on("data", keep);
-    while (!(await isServing(port))) {
+    while (!(await isServing(port, server.probe))) {
       const hasEnded = child.exitCode !== null || performance.now() - startedAt > START_TIMEOUT_MS;
       if (hasEnded) {
         child.kill("SIGKILL");
@@ -80,11 +87,13 @@ export class Server {
   }
 }
 
+/** Of the threads that are there: neither server ends threads while it is measured. Nanoseconds, unlike /proc/<pid>/stat. */
 export function cpuMsOf(pid: number): number {
-  // The command's name, in brackets, may hold spaces; the fields after it do not. utime and stime are fields 14 and 15.
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return nanoseconds / 1e6;
 }
 
 function statusMib(pid: number, key: string): number {
@@ -101,14 +110,29 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Sends an empty logs request. */
-async function isServing(port: number): Promise<boolean> {
+function isServing(port: number, { protocol, path }: Probe): Promise<boolean> {
+  return protocol === "grpc" ? isServingGrpc(port, path) : isServingHttp(port, path);
+}
+
+function isServingHttp(port: number, path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const headers = { "content-type": "application/x-protobuf", "content-length": 0 };
+    const request = httpRequest({ host: "127.0.0.1", port, path, method: "POST", headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on("error", () => resolve(false));
+    request.end();
+  });
+}
+
+async function isServingGrpc(port: number, path: string): Promise<boolean> {
   const session = connect(`http://127.0.0.1:${port}`);
   const answered = new Promise<boolean>((resolve) => {
     session.on("error", () => resolve(false));
     const stream = session.request({
       ":method": "POST",
-      ":path": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+      ":path": path,
       "content-type": "application/grpc",
       te: "trailers",
     });
