@@ -6,7 +6,6 @@ import type { MatchConfig } from "./match-config.ts";
 import { compilePattern, PatternError } from "./pattern.ts";
 
 export const MATCH_TYPES = ["regexp", "strict"] as const;
-export type MatchType = (typeof MATCH_TYPES)[number];
 
 /** SpanKind by number, as the protobuf names it. */
 export const SPAN_KINDS = [

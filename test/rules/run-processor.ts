@@ -42,7 +42,10 @@ service: { pipelines: { ${signal}: { receivers: [otlp], processors: [${type}], e
 }
 
 /** These processors hand the admission on and never ask it anything. */
-const NO_ADMISSION = new Proxy<Partial<Admission>>({}, { get: (_target, name) => assertUnused(name) }) as Admission;
+export const NO_ADMISSION = new Proxy<Partial<Admission>>(
+  {},
+  { get: (_target, name) => assertUnused(name) },
+) as Admission;
 
 function assertUnused(name: string | symbol): never {
   throw new Error(`the processor asked its admission for ${String(name)}`);

@@ -1,10 +1,10 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Signal } from "../../../src/core/signal.ts";
 
 /** Requests, actions and conditions over one small pool of keys, so that they meet. Requests are objects as protobufjs takes them. */
 
 const KEYS = ["a", "b", "c", "service.name", "http.url", "user.id", "secret.token", "näme", ""];
-const key = fc.constantFrom(...KEYS);
+const attributeName = fc.constantFrom(...KEYS);
 
 const TEXTS = [
   "",
@@ -31,12 +31,12 @@ const TEXTS = [
   "line one\nline two",
   "x".repeat(300),
 ];
-const text = fc.oneof(
+const anyText = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...TEXTS) },
   fc.string({ unit: "grapheme", maxLength: 12 }),
 );
 // What HTML escapes is a known difference (known-differences.ts) and stands inside lists and maps in no random value.
-const innerText = text.filter((value) => !/[<>&]/.test(value));
+const innerText = anyText.filter((inner) => !/[<>&]/.test(inner));
 
 const INTS = [
   "0",
@@ -84,30 +84,30 @@ const { value: innerValue } = fc.letrec<{ value: object }>((tie) => ({
     fc.array(tie("value"), { maxLength: 3 }).map((values) => ({ arrayValue: { values } })),
     fc
       .uniqueArray(fc.tuple(innerText, tie("value")), { maxLength: 3, selector: ([name]) => name })
-      .map((pairs) => ({ kvlistValue: { values: pairs.map(([name, value]) => ({ key: name, value })) } })),
+      .map((list) => ({ kvlistValue: { values: list.map(([name, value]) => ({ key: name, value })) } })),
   ),
 }));
 
-const value = fc.oneof(
-  { weight: 5, arbitrary: text.map((stringValue) => ({ stringValue })) },
+const anyValue = fc.oneof(
+  { weight: 5, arbitrary: anyText.map((stringValue) => ({ stringValue })) },
   { weight: 3, arbitrary: scalar },
   { weight: 2, arbitrary: innerValue },
 );
 
 const attributes = fc
-  .uniqueArray(fc.tuple(key, value), { maxLength: 6, selector: ([name]) => name })
-  .map((pairs) => pairs.map(([name, inner]) => ({ key: name, value: inner })));
+  .uniqueArray(fc.tuple(attributeName, anyValue), { maxLength: 6, selector: ([name]) => name })
+  .map((list) => list.map(([name, inner]) => ({ key: name, value: inner })));
 
 const time = fc.constantFrom("1764000000000000000", "0");
 const id = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const NAMES = ["checkout", "GET /api", "db.query", "näme", "", "process.cpu.time", "http.server.duration"];
-const name = fc.constantFrom(...NAMES);
+const anyName = fc.constantFrom(...NAMES);
 
 const logRecord = fc.record({
   timeUnixNano: time,
   severityNumber: fc.constantFrom(0, 1, 9, 10, 13, 17, 24),
   severityText: fc.constantFrom("", "INFO", "info2", "ERROR"),
-  body: fc.option(value, { nil: undefined }),
+  body: fc.option(anyValue, { nil: undefined }),
   attributes,
   traceId: id(16),
   spanId: id(8),
@@ -116,11 +116,11 @@ const logRecord = fc.record({
 const span = fc.record({
   traceId: id(16),
   spanId: id(8),
-  name,
+  name: anyName,
   kind: fc.integer({ min: 0, max: 5 }),
   startTimeUnixNano: time,
   attributes,
-  events: fc.array(fc.record({ name, attributes }), { maxLength: 1 }),
+  events: fc.array(fc.record({ name: anyName, attributes }), { maxLength: 1 }),
 });
 
 const numberPoint = fc.record({ attributes, timeUnixNano: time, asInt: fc.constantFrom("0", "7") });
@@ -130,7 +130,7 @@ const summaryPoint = fc.record({ attributes, count: fc.constant("3"), sum: fc.co
 
 const metric = fc
   .tuple(
-    name,
+    anyName,
     fc.oneof(
       numberPoints.map((dataPoints) => ({ gauge: { dataPoints } })),
       numberPoints.map((dataPoints) => ({ sum: { dataPoints, aggregationTemporality: 2, isMonotonic: true } })),

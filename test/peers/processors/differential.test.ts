@@ -3,7 +3,7 @@
  * Everything follows from one seed; PROCESSOR_SEED and PROCESSOR_RUNS give others, and longer runs.
  */
 import { readFileSync } from "node:fs";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ClientMetadata } from "../../../src/core/client-metadata.ts";
 import { type Signal, SIGNALS } from "../../../src/core/signal.ts";

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { encodeReference } from "../../wire/otlp/reference.ts";
 import type { ProcessorCase } from "./contrib-collector.ts";
 
