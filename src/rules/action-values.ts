@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { Buffer } from "node:buffer";
 import type { ClientMetadata } from "../core/client-metadata.ts";
 import { type AttributeInput, type Attributes, Double } from "../wire/otlp/types.ts";
@@ -21,7 +21,7 @@ export function hashOf(attributes: Attributes, key: string): string | undefined 
 }
 
 function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
+  return hash("sha256", content, "hex");
 }
 
 function int64Bytes(value: bigint): Uint8Array {

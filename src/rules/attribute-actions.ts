@@ -100,12 +100,14 @@ function compileByKey(config: ActionConfig, edit: (attributes: Attributes, key: 
   const matches = new AnswerCache(KEYS_REMEMBERED, (name) => pattern.test(name));
   return (attributes) => {
     edit(attributes, key);
-    // A set, because a key may stand twice and an edit is one for all its occurrences.
-    const found = new Set<string>();
-    for (const name of attributes.keys()) if (matches.answer(name)) found.add(name);
-    for (const name of found) edit(attributes, name);
+    // A set, because a key may stand twice and an edit is one for all its occurrences. Most records have none.
+    let found: Set<string> | undefined;
+    for (const name of attributes.keys()) if (matches.answer(name)) (found ??= new Set()).add(name);
+    for (const name of found ?? NONE) edit(attributes, name);
   };
 }
+
+const NONE: readonly string[] = [];
 
 function hash(attributes: Attributes, key: string): void {
   const text = hashOf(attributes, key);
