@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { block, literal, optionalBlock } from "../config/types.ts";
+import { block, literal } from "../config/types.ts";
 
 const texts = z.array(z.string()).default([]);
 
@@ -19,23 +19,23 @@ export const matchConfig = block({
     .string()
     .default("")
     .describe("How texts are compared: `strict` or `regexp`; `expr` for metrics is read and has no effect."),
-  regexp: optionalBlock(
-    block({
-      cacheenabled: z.boolean().default(false).describe("Remember the answers for texts that repeat."),
-      cachemaxnumentries: z.int().min(0).default(0).describe("How many are remembered, at most 10,000; 0: that many."),
-    }),
-  ).describe("With match_type regexp."),
+  regexp: block({
+    cacheenabled: z.boolean().default(false).describe("Remember the answers for texts that repeat."),
+    cachemaxnumentries: z.int().min(0).default(0).describe("How many are remembered, at most 10,000; 0: that many."),
+  })
+    .optional()
+    .describe("With match_type regexp."),
   services: texts.describe("Spans: `service.name` of the resource."),
   span_names: texts.describe("Spans: the name."),
   span_kinds: texts.describe("Spans: the kind, as `SPAN_KIND_SERVER`."),
   log_bodies: texts.describe("Logs: the body as text; a structure as JSON."),
   log_severity_texts: texts.describe("Logs: the severity text."),
-  log_severity_number: optionalBlock(
-    block({
-      min: z.int().default(0).describe("The lowest severity number."),
-      match_undefined: z.boolean().default(false).describe("Whether a record without a severity number matches."),
-    }),
-  ).describe("Logs: the severity number."),
+  log_severity_number: block({
+    min: z.int().default(0).describe("The lowest severity number."),
+    match_undefined: z.boolean().default(false).describe("Whether a record without a severity number matches."),
+  })
+    .optional()
+    .describe("Logs: the severity number."),
   metric_names: texts.describe("Metrics: the name."),
   attributes: z.array(keyValue).default([]).describe("Spans and logs: attributes of the record."),
   resources: z

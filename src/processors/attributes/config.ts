@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { block, optionalBlock, refuse } from "../../config/types.ts";
+import { block, refuse } from "../../config/types.ts";
 import { actionConfig } from "../../rules/action-config.ts";
 import { matchConfig } from "../../rules/match-config.ts";
 
 export const attributesConfig = block({
-  include: optionalBlock(matchConfig).describe("Only these records are edited. Left out: all."),
-  exclude: optionalBlock(matchConfig).describe("Of those, these are left as they are."),
+  include: matchConfig.optional().describe("Only these records are edited. Left out: all."),
+  exclude: matchConfig.optional().describe("Of those, these are left as they are."),
   actions: z
     .array(actionConfig)
     .default([])

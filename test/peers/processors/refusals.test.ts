@@ -127,6 +127,12 @@ const ACTIONS: readonly (readonly [string, string | undefined])[] = [
 const DELETE = "actions: [{ key: a, action: delete }]";
 
 const MATCHES: readonly (readonly [Signal, string, string | undefined])[] = [
+  ["logs", "include: ~", undefined],
+  ["logs", "include: {}", "field must be specified"],
+  ["logs", "include: { attributes: ~ }", "field must be specified"],
+  ["logs", "include: { log_severity_number: ~, regexp: ~, attributes: [{ key: a }] }", undefined],
+  ["logs", "include: { log_severity_number: {} }", undefined],
+  ["logs", "include: { match_type: strict, libraries: [{ version: ~ }] }", undefined],
   [
     "logs",
     "include: { match_type: strict }",
