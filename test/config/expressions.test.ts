@@ -10,6 +10,7 @@ import { Secret } from "../../src/config/secret.ts";
 import { block, byteSize, duration, endpoint, refuse, secret, secretMap } from "../../src/config/types.ts";
 import type { ExporterFactory, ReceiverFactory } from "../../src/core/component.ts";
 import { SIGNALS } from "../../src/core/signal.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 const fields = block({
   text: z.string().optional(),
@@ -163,6 +164,7 @@ describe("a value that holds expressions among other text", () => {
       fc.property(plain, plain, (first, second) => {
         expect(valueOf("text", '"<${env:A}|${env:B}>"', { A: first, B: second })).toBe(`<${first}|${second}>`);
       }),
+      fuzz(),
     );
   });
 });
@@ -272,7 +274,7 @@ describe("what came from a variable", () => {
           expect(said).not.toContain(text);
         },
       ),
-      { numRuns: 1_000 },
+      fuzz(1_000),
     );
   });
 });

@@ -12,6 +12,7 @@ import { readProcessorFolders } from "../../src/config/processor-folders.ts";
 import { readTextFile } from "../../src/config/read-file.ts";
 import { DEPTH_MAX, FILE_BYTES_MAX, NODE_COUNT_MAX } from "../../src/config/yaml.ts";
 import { TEST_FACTORIES, TEST_LOOKUP } from "./test-factories.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 const WHOLE = `receivers:
   otlp:
@@ -252,7 +253,7 @@ describe("any text", () => {
           expect(isInside(text, position)).toBe(true);
         }
       }),
-      { numRuns: 3_000 },
+      fuzz(3_000),
     );
   });
 
@@ -263,6 +264,7 @@ describe("any text", () => {
         const places = result.ok ? [] : result.problems.map(({ position }) => position.line * 1e6 + position.column);
         expect(places).toEqual(places.toSorted((a, b) => a - b));
       }),
+      fuzz(),
     );
   });
 
@@ -279,7 +281,7 @@ describe("any text", () => {
         for (const { position } of [...result.warnings, ...(result.ok ? [] : result.problems)])
           expect(isInside(text, position)).toBe(true);
       }),
-      { numRuns: 2_000 },
+      fuzz(2_000),
     );
   });
 });

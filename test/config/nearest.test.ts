@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { didYouMean, editDistance, nearestName } from "../../src/config/nearest.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 describe("nearestName", () => {
   const names = ["endpoint", "timeout", "send_batch_size", "tls", "logs"];
@@ -42,6 +43,7 @@ describe("editDistance", () => {
           a.slice(index + 2);
         expect(editDistance(a, swapped)).toBeLessThanOrEqual(1);
       }),
+      fuzz(),
     );
   });
 });

@@ -17,6 +17,7 @@ import {
   secretMap,
   url,
 } from "../../src/config/types.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 function isRefused(schema: z.ZodType, value: unknown): boolean {
   return !schema.safeParse(value).success;
@@ -90,6 +91,7 @@ describe("duration", () => {
       fc.property(ms, (value) => {
         expect(parseDurationMs(formatDuration(value))).toBe(value);
       }),
+      fuzz(),
     );
   });
 
@@ -103,6 +105,7 @@ describe("duration", () => {
         const text = terms.map(([count, [unit]]) => `${count}${unit}`).join("");
         expect(parseDurationMs(text)).toBe(terms.reduce((sum, [count, [, ms]]) => sum + count * ms, 0));
       }),
+      fuzz(),
     );
   });
 });
@@ -159,6 +162,7 @@ describe("byteSize", () => {
       fc.property(bytes, (value) => {
         expect(parseByteSize(formatByteSize(value))).toBe(value);
       }),
+      fuzz(),
     );
   });
 });

@@ -9,6 +9,7 @@ import {
   resultFromPartialSuccess,
   secretsOf,
 } from "../../src/net/backend-answers.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 const KINDS = ["retryable", "permanent", "too_large", "unauthenticated", "forbidden", "unimplemented"];
 // Two quotes at most (words and advice), the backend's name and our own sentence.
@@ -52,6 +53,7 @@ describe("whatever a backend answers", () => {
       fc.property(answer, (given) => {
         expect(faultsOf(errorFromGrpcAnswer(given, backend))).toEqual([]);
       }),
+      fuzz(),
     );
   });
 
@@ -71,6 +73,7 @@ describe("whatever a backend answers", () => {
       fc.property(answer, (given) => {
         expect(faultsOf(errorFromHttpAnswer(given, backend, 0))).toEqual([]);
       }),
+      fuzz(),
     );
   });
 
@@ -88,6 +91,7 @@ describe("whatever a backend answers", () => {
           expect(error.kind).toBe("retryable");
         },
       ),
+      fuzz(),
     );
   });
 
@@ -100,6 +104,7 @@ describe("whatever a backend answers", () => {
         expect(result.rejectedItems).toBeLessThanOrEqual(itemCount);
         expect(result.message).not.toContain("s3cret");
       }),
+      fuzz(),
     );
   });
 
@@ -109,6 +114,7 @@ describe("whatever a backend answers", () => {
         const delayMs = parseRetryAfter(text, 0);
         expect(delayMs === undefined || delayMs >= 0).toBe(true);
       }),
+      fuzz(),
     );
   });
 });

@@ -10,6 +10,7 @@ import {
   statusHeaders,
 } from "../../src/net/grpc-wire.ts";
 import { decodeStatus } from "../../src/net/rpc-status.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 describe("grpc-timeout", () => {
   it("is read in every unit", () => {
@@ -44,6 +45,7 @@ describe("grpc-message", () => {
         expect(encoded).toMatch(/^[ -~]*$/);
         expect(decodeURIComponent(encoded)).toBe(text);
       }),
+      fuzz(),
     );
   });
 
@@ -91,6 +93,7 @@ describe("the message reader", () => {
           expect(read(frameMessage(message), sizes, admitAfter)).toEqual(Buffer.from(message));
         },
       ),
+      fuzz(),
     );
   });
 

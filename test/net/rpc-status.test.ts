@@ -11,6 +11,7 @@ import {
   statusFromJson,
   statusToJson,
 } from "../../src/net/rpc-status.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
@@ -43,6 +44,7 @@ describe("Status", () => {
         expect(decodeStatus(encodeStatus(status))).toEqual(status);
         expect(statusFromJson(statusToJson(status))).toEqual(status);
       }),
+      fuzz(),
     );
   });
 
@@ -56,6 +58,7 @@ describe("Status", () => {
         decodeStatus(bytes);
         for (const signal of SIGNALS) decodePartialSuccess(signal, bytes);
       }),
+      fuzz(),
     );
   });
 
@@ -101,6 +104,7 @@ describe("partial success", () => {
         expect(decodePartialSuccess(signal, encodePartialSuccess(signal, partial))).toEqual(partial);
         expect(partialSuccessFromJson(signal, partialSuccessToJson(signal, partial))).toEqual(partial);
       }),
+      fuzz(),
     );
   });
 

@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeSnappyBlock, encodeSnappyFramed } from "../../src/net/snappy-encode.ts";
 import { decodeSnappy, isSnappyFramed } from "../../src/net/snappy.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 const LOGS = readFileSync(new URL("../testdata/collector-otlp/logs.binpb", import.meta.url));
 
@@ -42,7 +43,7 @@ describe.each(FORMATS)("the snappy encoder, %s", (format, encode) => {
         expect(isSnappyFramed(encoded)).toBe(format === "framed");
         expect((await decodeSnappy(encoded, bytes.length))?.equals(bytes)).toBe(true);
       }),
-      { numRuns: 300 },
+      fuzz(300),
     );
   });
 

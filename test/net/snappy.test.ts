@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeSnappy, isSnappyFramed, snappyDecodedSize, SnappyError } from "../../src/net/snappy.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 /** Written by Go's github.com/golang/snappy v1.0.0, in both formats. */
 const read = (name: string): Buffer => readFileSync(new URL(`../testdata/${name}`, import.meta.url));
@@ -74,6 +75,7 @@ describe("the snappy decoder", () => {
           expect(error).toBeInstanceOf(SnappyError),
         );
       }),
+      fuzz(),
     );
   });
 

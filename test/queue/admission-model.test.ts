@@ -9,13 +9,15 @@ import type { ModelAdmission, WaitedFor } from "./admission-model.ts";
 import { LogStorage } from "./log-storage.ts";
 import { ledgerLine, openAdmission, openQueues, payloadOf, TestSender, watch } from "./support.ts";
 import type { TestQueues } from "./support.ts";
+import { fuzz, FUZZ_TIMES } from "../support/fuzz.ts";
 
 /**
  * Random runs of waiting, abort, fan-out, refusal, failure of the storage, completion, memory pressure and shutdown,
- * compared with the model after every step. More and longer runs: MODEL_RUNS=5000 MODEL_COMMANDS=200 npx vitest run test/queue/admission-model.
+ * compared with the model after every step.
  */
-const RUNS = Number(process.env["MODEL_RUNS"] ?? 60);
-const COMMANDS_MAX = Number(process.env["MODEL_COMMANDS"] ?? 60);
+const RUNS = 60;
+/** Longer runs have longer stories too: what needs many steps to go wrong is found nowhere else. */
+const COMMANDS_MAX = Math.min(60 * FUZZ_TIMES, 200);
 
 const LIMITS = { a: 10, b: 8 };
 const LIMIT_OLDEST = 6;
@@ -288,7 +290,6 @@ it("admission, room, storage and shutdown do what the model does, in every step 
     await fc.asyncModelRun(() => ({ model, real }), run);
     await shutDown(model, real);
   });
-  // A failure prints its seed and path: run it again by adding them to numRuns.
-  const outcome = await fc.check(property, { numRuns: RUNS });
+  const outcome = await fc.check(property, fuzz(RUNS));
   expect(fc.defaultReportMessage(outcome)).toBeUndefined();
 }, 600_000);

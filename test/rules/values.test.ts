@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { formatPlainFloat, parseFloat64, parseInt64, truncateToInt64 } from "../../src/rules/go-numbers.ts";
 import { valueText } from "../../src/rules/value-text.ts";
 import type { AttributeValue } from "../../src/wire/otlp/types.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 /** What Go 1.26's strconv gives; undefined for an error. */
 const FLOATS: readonly (readonly [string, number | undefined])[] = [
@@ -90,7 +91,7 @@ describe("a number from text", () => {
       expect(parseFloat64(String(value).replace("+", ""))).toBe(value + 0);
       expect(parseFloat64(formatPlainFloat(value))).toBe(value);
     });
-    fc.assert(printed);
+    fc.assert(printed, fuzz());
   });
 
   test("takes hostile texts in no time", () => {

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatQueryError, QueryError } from "../../src/store/query-error.ts";
 import { parseQuery, QUERY_CHARS_MAX, QUERY_TERMS_MAX } from "../../src/store/query-parser.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 /** Anything else than a QueryError is thrown on. */
 function faultOf(query: string): QueryError | undefined {
@@ -166,6 +167,7 @@ describe("for any text", () => {
         expect(at >= 0 && at <= text.length && length > 0).toBe(true);
         expect(error === undefined ? "^" : formatQueryError(text, error)).toContain("^");
       }),
+      fuzz(),
     );
   });
 
@@ -177,6 +179,7 @@ describe("for any text", () => {
           { kind: "attribute", key: "some.key", value: text, isPrefix: false },
         ]);
       }),
+      fuzz(),
     );
   });
 });

@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { joinRequest, splitRequest } from "../../src/store/request-pieces.ts";
 import type { ResourcePiece } from "../../src/store/request-pieces.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 // Bytes of a message may be anything here: the envelope does not look into them.
 const bytes = fc.uint8Array({ maxLength: 300 });
@@ -29,6 +30,7 @@ test("a request put together comes apart into the same pieces", () => {
     fc.property(fc.array(piece, { maxLength: 4 }), (pieces) => {
       expect(plain(splitRequest(joinRequest(pieces)))).toEqual(plain(pieces));
     }),
+    fuzz(),
   );
 });
 

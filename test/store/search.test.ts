@@ -15,6 +15,7 @@ import {
 } from "./store-fixtures.ts";
 import { decodeJsonRequest } from "../../src/wire/otlp/json-decode.ts";
 import type { Asked, LogsPage, TestLog } from "./store-fixtures.ts";
+import { fuzz } from "../support/fuzz.ts";
 
 function storeOf(...batches: readonly (readonly TestLog[])[]): StoreReader {
   const limits = testLimits();
@@ -349,7 +350,7 @@ describe("compared with a naive search", () => {
           reader.close();
         },
       ),
-      { numRuns: 25 },
+      fuzz(25),
     );
   });
 

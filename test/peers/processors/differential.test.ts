@@ -1,12 +1,13 @@
 /**
  * The processors held against a real Collector's: one configuration, one request, both sides, equal record sets.
- * Everything follows from one seed; PROCESSOR_SEED and PROCESSOR_RUNS give others, and longer runs.
+ * Everything follows from one seed; test/support/fuzz.ts has how to run longer, and from another.
  */
 import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ClientMetadata } from "../../../src/core/client-metadata.ts";
 import { type Signal, SIGNALS } from "../../../src/core/signal.ts";
+import { fuzz } from "../../support/fuzz.ts";
 import { openProcessor, Refused, type RunProcessor } from "../../rules/run-processor.ts";
 import { decodeReference, encodeReference } from "../../wire/otlp/reference.ts";
 import { findContribCollector, PEER_HINT } from "../find.ts";
@@ -17,8 +18,7 @@ import { recordsOf } from "./normal-form.ts";
 import { patternCases, patternRequest } from "./pattern-cases.ts";
 import { upstreamCases } from "./upstream-cases.ts";
 
-const SEED = Number(process.env["PROCESSOR_SEED"] ?? 20_261_124);
-const RUNS = Number(process.env["PROCESSOR_RUNS"] ?? 30);
+const { seed: SEED, numRuns: RUNS } = fuzz(30);
 const RANDOM_CASES = { attributes: 30, resource: 12 };
 
 const HEADERS: Headers = { "x-tenant": "tenant-7", "x-multi": ["one", "two"] };

@@ -4,6 +4,7 @@ import { ORIGINAL_INSTANCE_ID } from "../../../processors/worker_identity/resour
 import { SPELLINGS } from "signalbox/sdk";
 import { LOG_JOB_ID } from "../../../processors/worker_identity/spellings.ts";
 import { identify, SIGNAL_NAMES, type Plain, type PlainResource, type SignalName } from "./requests.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 const UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
 const TABLE_KEYS = Object.values(SPELLINGS).flat();
@@ -133,7 +134,7 @@ describe("worker_identity", () => {
         const once = await identify(name, resources, run);
         expect(await identify(name, once, run)).toEqual(once);
       }),
-      { numRuns: 1_000 },
+      fuzz(1_000),
     );
   });
 
@@ -143,7 +144,7 @@ describe("worker_identity", () => {
         const output = await identify(name, shuffledAll(resources, seed), run);
         expect(output).toEqual(await identify(name, resources, run));
       }),
-      { numRuns: 500 },
+      fuzz(500),
     );
   });
 
@@ -161,7 +162,7 @@ describe("worker_identity", () => {
           expect(without(placed.record, kept)).toEqual(without(was.record, kept));
         }
       }),
-      { numRuns: 500 },
+      fuzz(500),
     );
   });
 
@@ -175,7 +176,7 @@ describe("worker_identity", () => {
         });
         expect(made).toEqual([]);
       }),
-      { numRuns: 1_000 },
+      fuzz(1_000),
     );
   });
 
@@ -191,7 +192,7 @@ describe("worker_identity", () => {
         });
         expect(overwritten).toEqual([]);
       }),
-      { numRuns: 500 },
+      fuzz(500),
     );
   });
 
@@ -208,7 +209,7 @@ describe("worker_identity", () => {
         });
         expect(lost).toEqual([]);
       }),
-      { numRuns: 500 },
+      fuzz(500),
     );
   });
 });

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { nodeDisk } from "../../../src/queue/segment-log/disk.ts";
 import { SegmentLog } from "../../../src/queue/segment-log/segment-log.ts";
@@ -10,6 +10,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { RecordingLogger } from "../support.ts";
 import { MemoryDisk } from "./memory-disk.ts";
 import { admission, bytesOf, completion, FOLDER, openLog, payload, refKey, replay } from "./model.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 const RUNS = Number(process.env["SIGNALBOX_FUZZ_RUNS"] ?? 60);
 
@@ -232,7 +233,7 @@ describe("a damaged log", () => {
         const sequence = await log.append([admission({ id: 1, size: 10, destinations: ["a"] })]);
         expect((await replay(openLog(disk).log)).entries.map(({ ref }) => ref.sequence)).toEqual([sequence]);
       }),
-      { numRuns: RUNS },
+      fuzz(RUNS),
     );
   });
 });
@@ -339,7 +340,7 @@ describe("the segment log against a model", () => {
           }
         }
       }),
-      { numRuns: RUNS },
+      fuzz(RUNS),
     );
   });
 });

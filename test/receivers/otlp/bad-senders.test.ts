@@ -8,6 +8,7 @@ import { RawConnection } from "../../net/raw-connection.ts";
 import { OTLP_METHODS } from "../../../src/net/otlp-methods.ts";
 import { callGrpc, postHttp } from "./otlp-clients.ts";
 import { TestGateway } from "./test-gateway.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 /** Each bad sender stands beside a good one, who is served, and leaves nothing behind. */
 
@@ -136,7 +137,7 @@ describe("whatever comes", () => {
         expect(allowed.has(status)).toBe(true);
         expect([0, 3]).toContain((await callGrpc(gateway.portOf("OTLP/gRPC"), "logs", bytes)).code);
       }),
-      { numRuns: 100 },
+      fuzz(100),
     );
     await expectNothingLeased(gateway);
   });
@@ -155,7 +156,7 @@ describe("whatever comes", () => {
         expect(allowed.has(status)).toBe(true);
         expect(() => JSON.parse(body.toString()) as unknown).not.toThrow();
       }),
-      { numRuns: 100 },
+      fuzz(100),
     );
   });
 

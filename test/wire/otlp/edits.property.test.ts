@@ -9,11 +9,11 @@ import { scanRequest } from "../../../src/wire/otlp/scan.ts";
 import { splitPayload } from "../../../src/wire/otlp/split-payload.ts";
 import type { EncodedPayload } from "../../../src/wire/otlp/types.ts";
 import { canonical, EditModel } from "./edit-model.ts";
-import { fuzzRuns, seeds } from "./fuzz-runs.ts";
 import { decodeNaive, UNKNOWN, type NaiveMessage } from "./naive.ts";
-import { Random, randomRequest } from "./random-request.ts";
+import { Random, randomRequest, seeds } from "./random-request.ts";
 import { REQUESTS } from "./reference.ts";
 import { childOf, DATA, GROUPS, listOf, RECORDS, SCOPES, snapshotOfNaive, snapshotOfView } from "./view-snapshot.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 const context = { client: ClientMetadata.internal, arrivalUnixNano: 0n };
 
@@ -41,7 +41,7 @@ describe.each(SIGNALS)("random edits of %s", (signal) => {
         expect(snapshotOfView(signal, batch.clone().view)).toEqual(snapshotOfNaive(signal, decoded));
         expect(Buffer.from(bytes)).toEqual(before);
       }),
-      fuzzRuns(40),
+      fuzz(40),
     );
   });
 
@@ -67,7 +67,7 @@ describe.each(SIGNALS)("random edits of %s", (signal) => {
           expect(leavesOf(signal, merged)).toEqual(leavesOf(signal, payload));
         },
       ),
-      fuzzRuns(40),
+      fuzz(40),
     );
   });
 });

@@ -4,6 +4,7 @@ import { createBatch } from "../../../src/core/batch.ts";
 import { ClientMetadata } from "../../../src/core/client-metadata.ts";
 import { decodeJsonRequest } from "../../../src/wire/otlp/json-decode.ts";
 import type { Attributes } from "../../../src/wire/otlp/types.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 // Keys of equal and of different lengths, one beyond ASCII, and one that bytes which are no UTF-8 read as.
 const key = fc.constantFrom("a", "b", "ab", "job.id", "job_id", "jobId", "\u00e9", "\ufffd", "x".repeat(200));
@@ -35,7 +36,7 @@ describe("getMany and find", () => {
         );
         expect(attributes.find(keys).map(({ index, value: found }) => ({ index, value: found }))).toEqual(there);
       }),
-      { numRuns: 1_000 },
+      fuzz(1_000),
     );
   });
 

@@ -5,6 +5,7 @@ import { decodeJsonRequest } from "../../../src/wire/otlp/json-decode.ts";
 import { encodeJsonRequest } from "../../../src/wire/otlp/json-encode.ts";
 import { parseInteger } from "../../../src/wire/otlp/json-integer.ts";
 import { fullDecode } from "./json-reference.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 const inRecord = (member: string): string => `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{${member}}]}]}]}`;
 const MIB = 1024 * 1024;
@@ -72,6 +73,7 @@ describe("parseInteger", () => {
         const magnitude = (BigInt(parsed.high) << 32n) | BigInt(parsed.low);
         expect(parsed.isNegative ? -magnitude : magnitude).toBe(value);
       }),
+      fuzz(),
     );
   });
 

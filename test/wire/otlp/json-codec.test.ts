@@ -6,6 +6,7 @@ import { decodeJsonRequest } from "../../../src/wire/otlp/json-decode.ts";
 import { encodeJsonBytes, encodeJsonRequest, jsonObjectOf } from "../../../src/wire/otlp/json-encode.ts";
 import { requestBytes } from "./json-arbitrary.ts";
 import { fullDecode } from "./json-reference.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 const recorded = (name: string): Buffer =>
   readFileSync(new URL(`../../testdata/collector-otlp/${name}`, import.meta.url));
@@ -18,7 +19,7 @@ describe.each(SIGNALS)("%s as OTLP/JSON", (signal: Signal) => {
         expect(fullDecode(signal, back)).toEqual(fullDecode(signal, bytes));
         expect(enumNames).toBe(0);
       }),
-      { numRuns: 300 },
+      fuzz(300),
     );
   });
 

@@ -8,6 +8,7 @@ import { encodeJsonRequest, jsonObjectOf } from "../../../src/wire/otlp/json-enc
 import { isMessageName, MESSAGES, REQUEST_MESSAGES, type MessageName } from "../../../src/wire/otlp/schema.ts";
 import { requestBytes } from "./json-arbitrary.ts";
 import { fullDecode } from "./json-reference.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 /** A field of type bytes, string or message around these bytes. */
 const field = (number: number, ...content: readonly Uint8Array[]): Uint8Array =>
@@ -105,7 +106,7 @@ describe.each(SIGNALS)("encodeJsonRequest of %s, fields shuffled and cut into pi
         const json = encodeJsonRequest(signal, shuffled);
         expect(fullDecode(signal, decodeJsonRequest(signal, json).bytes)).toEqual(fullDecode(signal, shuffled));
       }),
-      { numRuns: 200 },
+      fuzz(200),
     );
   });
 });

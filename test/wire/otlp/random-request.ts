@@ -3,9 +3,12 @@
  * stand twice, unknown fields, packed and unpacked lists, lengths and tags longer than they need be, invalid UTF-8 and,
  * where wanted, messages that stand twice. Everything follows from one seed.
  */
-import type { Signal } from "../../../src/core/signal.ts";
+import * as fc from "fast-check";
 import protobuf from "protobufjs";
+import type { Signal } from "../../../src/core/signal.ts";
 import { REQUESTS } from "./reference.ts";
+
+export const seeds: fc.Arbitrary<number> = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 
 export interface RandomRequestSettings {
   /** About how many records. */

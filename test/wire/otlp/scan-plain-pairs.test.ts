@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { scanRequest, type ScanLimits } from "../../../src/wire/otlp/scan.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 /** A length-delimited field with a one-byte tag. */
 function field(number: number, content: readonly number[]): number[] {
@@ -60,7 +61,7 @@ describe("the scan's fast path for plain attributes", () => {
         const given = damaged(sound, changes);
         expect(verdict(requestWith(given))).toEqual(verdict(requestWith([...PADDING, ...given])));
       }),
-      { numRuns: 5_000 },
+      fuzz(5_000),
     );
   });
 });

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { createBatch } from "../../../src/core/batch.ts";
 import { ClientMetadata } from "../../../src/core/client-metadata.ts";
 import { SIGNALS } from "../../../src/core/signal.ts";
-import { fuzzRuns, seeds } from "./fuzz-runs.ts";
 import { decodeNaive } from "./naive.ts";
-import { randomRequest } from "./random-request.ts";
+import { randomRequest, seeds } from "./random-request.ts";
 import { REQUESTS } from "./reference.ts";
 import { snapshotOfNaive, snapshotOfView } from "./view-snapshot.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 const context = { client: ClientMetadata.internal, arrivalUnixNano: 0n };
 
@@ -22,7 +22,7 @@ describe.each(SIGNALS)("views over random %s", (signal) => {
         );
         expect(batch.merged || (batch.encode().slices[0] ?? bytes) === bytes).toBe(true);
       }),
-      fuzzRuns(40),
+      fuzz(40),
     );
   });
 });

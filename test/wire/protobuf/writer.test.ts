@@ -13,6 +13,7 @@ import {
 } from "../../../src/wire/protobuf/walker.ts";
 import { ProtobufWriter } from "../../../src/wire/protobuf/writer.ts";
 import { readText } from "../../../src/wire/text.ts";
+import { fuzz } from "../../support/fuzz.ts";
 
 /** The first field of what `write` writes, by protobufjs' reader behind the tag, and by our walker. */
 function written(write: (writer: ProtobufWriter) => void): {
@@ -118,7 +119,7 @@ describe("ProtobufWriter and the readers", () => {
         expect(whole).toEqual(Buffer.from(protobuf.Writer.create().uint32(10).bytes(inner).finish()));
         expect(total).toBe(whole.length);
       }),
-      { numRuns: 200, seed: 1 },
+      fuzz(200),
     );
   });
 
