@@ -1,8 +1,13 @@
-/** `npm run docs`: writes the settings table of each component's README anew from its schema; the tidy test compares. */
+/**
+ * `npm run docs`: writes anew what is made from the schemas, the settings table of each component's README and
+ * collector/signalbox.schema.json; tests compare.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { configurationJsonSchema } from "../src/config/json-schema.ts";
 import { settingsTable } from "../src/config/settings-table.ts";
 import { BUILT_IN_FACTORIES } from "../src/service/built-in.ts";
+import { loadFactories } from "../src/service/factories.ts";
 
 const TABLE = /\| key \| type \| default \| meaning \|\n(?:\|.*\n)+/;
 
@@ -15,3 +20,7 @@ for (const { kind, type, config } of BUILT_IN_FACTORIES) {
     text.replace(TABLE, () => `${settingsTable(config)}\n`),
   );
 }
+
+const { factories } = await loadFactories([]);
+const schemaPath = fileURLToPath(new URL("../collector/signalbox.schema.json", import.meta.url));
+writeFileSync(schemaPath, `${JSON.stringify(configurationJsonSchema(factories), null, 2)}\n`);

@@ -5,20 +5,45 @@ import { VERSION } from "../core/version.ts";
 interface Command {
   readonly usage: string;
   readonly summary: string;
+  /** The options, for `signalbox COMMAND --help`. */
+  readonly options?: () => Promise<string>;
   /** Loads the command's code when it is asked for, so that `signalbox job` does not wait for the whole gateway to load. */
   readonly load: () => Promise<(args: string[], io: CliIo) => Promise<number>>;
 }
 
+const gatewayOptions = async (): Promise<string> => (await import("./gateway-args.ts")).GATEWAY_USAGE;
+const typesOptions = async (): Promise<string> => (await import("./types-args.ts")).TYPES_USAGE;
+
 const COMMANDS: Readonly<Record<string, Command>> = {
   run: {
-    usage: "run [--config FILE] [--processors DIR]",
+    usage: "run [--config LOCATION] [--set KEY=VALUE] [--processors DIR]",
     summary: "run the gateway (without --config: the embedded store, on the loopback)",
+    options: gatewayOptions,
     load: async () => (await import("./run.ts")).runGatewayCommand,
   },
   validate: {
-    usage: "validate --config FILE [--processors DIR]",
-    summary: "say all that is wrong with a configuration; exit code 2 if anything is",
+    usage: "validate --config LOCATION [--set KEY=VALUE] [--processors DIR]",
+    summary: "say all that is wrong with a configuration, and what can stop it; exit code 2 if anything is wrong",
+    options: gatewayOptions,
     load: async () => (await import("./validate.ts")).runValidateCommand,
+  },
+  "print-config": {
+    usage: "print-config --config LOCATION [--mode redacted|unredacted] [--format yaml|json]",
+    summary: "print a configuration as it is understood, with every default",
+    options: async () => `${await gatewayOptions()}\n${(await import("./print-config.ts")).PRINT_CONFIG_USAGE}`,
+    load: async () => (await import("./print-config.ts")).runPrintConfigCommand,
+  },
+  components: {
+    usage: "components [--processors DIR]",
+    summary: "list the types of components, with their signals",
+    options: typesOptions,
+    load: async () => (await import("./components.ts")).runComponentsCommand,
+  },
+  schema: {
+    usage: "schema [--processors DIR]",
+    summary: "print the JSON Schema of the configuration, for editors",
+    options: typesOptions,
+    load: async () => (await import("./schema.ts")).runSchemaCommand,
   },
   logs: {
     usage: "logs QUERY [--since 1h] [--limit N] [--json]",
@@ -54,7 +79,8 @@ export async function runCommandLine(args: readonly string[], io: CliIo): Promis
     return EXIT_USAGE;
   }
   if (rest.includes("--help") || rest.includes("-h")) {
-    io.stdout(`signalbox ${command.usage}\n  ${command.summary}\n`);
+    const options = await command.options?.();
+    io.stdout(`signalbox ${command.usage}\n  ${command.summary}\n${options === undefined ? "" : `\n${options}\n`}`);
     return EXIT_OK;
   }
   try {
@@ -67,9 +93,9 @@ export async function runCommandLine(args: readonly string[], io: CliIo): Promis
 }
 
 function helpText(): string {
-  const width = Math.max(...Object.values(COMMANDS).map(({ usage }) => usage.length));
-  const lines = Object.values(COMMANDS).map(({ usage, summary }) => `  ${usage.padEnd(width)}  ${summary}`);
-  return ["signalbox: the OpenTelemetry gateway for TypeScript teams", "", ...lines, ""].join("\n");
+  const lines = Object.values(COMMANDS).flatMap(({ usage, summary }) => [`  ${usage}`, `      ${summary}`]);
+  const more = '"signalbox COMMAND --help" tells its options.';
+  return ["signalbox: the OpenTelemetry gateway for TypeScript teams", "", ...lines, "", more, ""].join("\n");
 }
 
 function unknownCommandText(name: string): string {

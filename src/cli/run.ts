@@ -1,38 +1,28 @@
 import { systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import { VERSION } from "../core/version.ts";
-import { formatProblems } from "../config/problem.ts";
 import { formatBanner } from "../service/banner.ts";
-import { createConsoleLogger } from "../service/console-logger.ts";
+import { createConsoleLogger, toLogFields } from "../service/console-logger.ts";
 import { formatLedger } from "../service/ledger-text.ts";
-import { type GatewayLoadResult, loadGateway } from "../service/load.ts";
 import { findProcessorAtFault } from "../service/processor-fault.ts";
 import { Service } from "../service/service.ts";
 import { readGatewayArgs } from "./gateway-args.ts";
-import { type CliIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./io.ts";
+import { type CliIo, EXIT_FAILED, EXIT_OK } from "./io.ts";
+import { loadAndReport, type LoadedGateway } from "./load-command.ts";
 import { commandName } from "./package.ts";
 
 /** `signalbox run`: the gateway until it is told to stop. 0 after a clean stop, 1 where it could not start or go on, 2 for a bad configuration. */
 export async function runGatewayCommand(args: string[], io: CliIo): Promise<number> {
   const gatewayArgs = readGatewayArgs("run", args, io);
   if (typeof gatewayArgs === "number") return gatewayArgs;
-  const loaded = await loadGateway({ ...gatewayArgs, env: io.env });
-  for (const warning of loaded.warnings) io.stderr(`warning: ${formatProblems([warning])}\n`);
-  if (!loaded.ok) {
-    io.stderr(`${formatProblems(loaded.problems)}\n`);
-    return EXIT_USAGE;
-  }
-  const { level } = loaded.configuration.service.telemetry.logs;
-  return runService(
-    loaded,
-    createConsoleLogger({ clock: systemClock, write: io.stderr, level, encoding: "console" }),
-    io,
-  );
+  const loaded = await loadAndReport(gatewayArgs, io);
+  if (typeof loaded === "number") return loaded;
+  const { level, encoding, initial_fields: fields } = loaded.configuration.service.telemetry.logs;
+  const logger = createConsoleLogger({ clock: systemClock, write: io.stderr, level, encoding }, toLogFields(fields));
+  return runService(loaded, logger, io);
 }
 
-type Loaded = Extract<GatewayLoadResult, { ok: true }>;
-
-async function runService(loaded: Loaded, logger: Logger, io: CliIo): Promise<number> {
+async function runService(loaded: LoadedGateway, logger: Logger, io: CliIo): Promise<number> {
   const end = new EndOfRun();
   using guards = new DisposableStack();
   guards.use(guardProcess(loaded, logger, end));
@@ -74,7 +64,7 @@ const ALIVE_MS = 2 ** 31 - 1;
  * stray promise) is logged with its line and costs nothing else; any other error that nobody caught is our bug, after
  * which the state cannot be trusted: the gateway drains and ends.
  */
-function guardProcess({ processorOrigins }: Loaded, logger: Logger, end: EndOfRun): Disposable {
+function guardProcess({ processorOrigins }: LoadedGateway, logger: Logger, end: EndOfRun): Disposable {
   let isStopping = false;
   const onSignal = (): void => {
     if (isStopping) process.exit(EXIT_FAILED);

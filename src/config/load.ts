@@ -10,8 +10,8 @@ import { sortProblems } from "./problem.ts";
 import type { Position, Problem } from "./problem.ts";
 import { checkKeys, readBlock, Report } from "./report.ts";
 import type { Entries } from "./report.ts";
-import { EnvironmentScheme, FileScheme, YamlScheme } from "./schemes.ts";
-import type { Environment, ReadText, Scheme, Schemes } from "./schemes.ts";
+import { createSchemes, NO_FILES } from "./schemes.ts";
+import type { Environment, ReadText } from "./schemes.ts";
 import { readService, warnOfUnused } from "./service.ts";
 import { signalboxConfig } from "./signalbox.ts";
 import { parseYaml } from "./yaml.ts";
@@ -67,7 +67,7 @@ export function readTree(settings: TreeSettings, report: Report): Located | unde
     );
     return undefined;
   }
-  const expanded = expand(root, schemesFor(settings));
+  const expanded = expand(root, createSchemes({ env: settings.env, readText: settings.readText ?? NO_FILES }));
   report.add(expanded);
   return expanded.root;
 }
@@ -75,16 +75,6 @@ export function readTree(settings: TreeSettings, report: Report): Located | unde
 function warnOfErased({ position, path }: Erased, report: Report): void {
   const message = "stands without a value, which takes away what earlier files have under it";
   report.warning(position, path, message, "write {} to change nothing, or leave the key out");
-}
-
-const NO_FILES: ReadText = () => ({ problem: "no files are read here" });
-
-function schemesFor({ env, readText = NO_FILES }: TreeSettings): Schemes {
-  return new Map<string, Scheme>([
-    ["env", new EnvironmentScheme(env)],
-    ["file", new FileScheme(readText)],
-    ["yaml", new YamlScheme()],
-  ]);
 }
 
 function startOf(files: readonly SourceFile[]): Position {

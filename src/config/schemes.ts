@@ -73,6 +73,28 @@ export class YamlScheme implements Scheme {
   }
 }
 
+/** Everything that an expression can read from. */
+export interface SchemeSources {
+  readonly env: Environment;
+  readonly readText: ReadText;
+}
+
+export function createSchemes({ env, readText }: SchemeSources): Schemes {
+  return new Map<string, Scheme>([
+    ["env", new EnvironmentScheme(env)],
+    ["file", new FileScheme(readText)],
+    ["yaml", new YamlScheme()],
+  ]);
+}
+
+/** Nothing can be read. */
+export const NO_FILES: ReadText = () => ({ problem: "no files are read here" });
+
+/** Of `${...}` and of `--config`. */
+export function schemeNames(): readonly string[] {
+  return [...createSchemes({ env: {}, readText: NO_FILES }).keys()];
+}
+
 const SCHEME_PATTERN = /^([A-Za-z][A-Za-z0-9+.-]+):([^]*)$/;
 const DEFAULT_SCHEME = "env";
 

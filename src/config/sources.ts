@@ -1,6 +1,7 @@
 import type { SourceFile } from "./line-table.ts";
 import { didYouMean } from "./nearest.ts";
 import { quote } from "./problem.ts";
+import { schemeNames } from "./schemes.ts";
 import type { Environment, ReadText } from "./schemes.ts";
 
 /**
@@ -37,7 +38,6 @@ export function readSources(settings: SourceSettings): Sources {
 
 // A drive letter is no scheme, as in the Collector.
 const LOCATION = /^([A-Za-z][A-Za-z0-9+.-]+):([^]*)$/;
-const SCHEMES = ["file", "env", "yaml"];
 
 function readLocation(location: string, { env, readText }: SourceSettings): Source {
   const [, scheme = "file", rest = location] = LOCATION.exec(location) ?? [];
@@ -49,8 +49,10 @@ function readLocation(location: string, { env, readText }: SourceSettings): Sour
     case "yaml":
       return { name: "--config yaml", text: rest };
     default: {
-      const fix = didYouMean(scheme, SCHEMES) ?? "a file whose name has a colon is written as file:NAME";
-      return { problem: `--config: unsupported scheme ${quote(scheme)}, expected ${SCHEMES.join(", ")}\n  ${fix}` };
+      const fix = didYouMean(scheme, schemeNames()) ?? "a file whose name has a colon is written as file:NAME";
+      return {
+        problem: `--config: unsupported scheme ${quote(scheme)}, expected ${schemeNames().join(", ")}\n  ${fix}`,
+      };
     }
   }
 }

@@ -1,5 +1,4 @@
-import { dirname, extname, resolve } from "node:path";
-import { OWN_PROCESSORS_FOLDER } from "../core/package-files.ts";
+import { dirname, resolve } from "node:path";
 import { type Configuration, factoryLookup } from "../config/configuration.ts";
 import { loadConfiguration } from "../config/load.ts";
 import type { Problem } from "../config/problem.ts";
@@ -7,10 +6,10 @@ import { readProcessorFolders } from "../config/processor-folders.ts";
 import { readTextFile } from "../config/read-file.ts";
 import type { Environment } from "../config/schemes.ts";
 import type { SourceFile } from "../config/yaml.ts";
-import { BUILT_IN_FACTORIES } from "./built-in.ts";
+import { deliveryWarnings } from "./delivery-advice.ts";
+import { loadFactories } from "./factories.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
 import { checkStorages } from "./storages.ts";
-import { loadProcessors, type ProcessorProblem } from "./processor-loader.ts";
 
 export interface GatewayLoadSettings {
   readonly files: readonly SourceFile[];
@@ -30,19 +29,12 @@ export async function loadGateway(settings: GatewayLoadSettings): Promise<Gatewa
   // A folder in the YAML is relative to its file, so that the file works from any working directory.
   const sources = { files, env, readText: readTextFile };
   const named = readProcessorFolders(sources).map(({ folder, position }) => resolve(dirname(position.file), folder));
-  const processors = await loadProcessors([OWN_PROCESSORS_FOLDER, ...named, ...processorFolders], {
-    builtInTypes: BUILT_IN_FACTORIES.filter(({ kind }) => kind === "processor").map(({ type }) => type),
-  });
-  const factories = factoryLookup([...BUILT_IN_FACTORIES, ...processors.factories]);
-  const loaded = loadConfiguration({ ...sources, factories });
+  const known = await loadFactories([...named, ...processorFolders]);
+  const loaded = loadConfiguration({ ...sources, factories: factoryLookup(known.factories) });
   const found = loaded.ok ? checkStorages(loaded.configuration) : loaded.problems;
-  const problems = [...processors.problems.map(asProblem), ...found];
+  const problems = [...known.problems, ...found];
   if (!loaded.ok || problems.length > 0) return { ok: false, problems, warnings: loaded.warnings };
-  const { configuration, warnings } = loaded;
-  return { ok: true, configuration, warnings, processorOrigins: processors.origins };
-}
-
-function asProblem({ file, line = 1, column = 1, message, fix }: ProcessorProblem): Problem {
-  const isFile = extname(file) !== "";
-  return { position: { file, line, column }, path: isFile ? "" : "processors", message, fix };
+  const { configuration } = loaded;
+  const warnings = [...loaded.warnings, ...deliveryWarnings(configuration)];
+  return { ok: true, configuration, warnings, processorOrigins: known.processorOrigins };
 }

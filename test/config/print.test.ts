@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { loadConfiguration } from "../../src/config/load.ts";
-import { redactedConfiguration } from "../../src/config/print.ts";
+import { printableConfiguration } from "../../src/config/print.ts";
 import { formatPath } from "../../src/config/problem.ts";
 import { looseObjects } from "../../src/config/schema-walk.ts";
 import { settingsTable, undocumentedSettings } from "../../src/config/settings-table.ts";
@@ -32,9 +32,9 @@ exporters:
 service: {pipelines: {logs: {receivers: [otlp], exporters: [otlp_grpc]}}}
 `;
 
-describe("redactedConfiguration", () => {
+describe("printableConfiguration", () => {
   const result = loadConfiguration({ files: [{ name: "x.yaml", text: TEXT }], env: {}, factories: TEST_LOOKUP });
-  const printed = result.ok ? redactedConfiguration(result.configuration) : {};
+  const printed = result.ok ? printableConfiguration(result.configuration) : {};
 
   it("is written as in the YAML, with defaults and units, and secrets redacted", () => {
     expect(printed).toMatchObject({
@@ -60,7 +60,16 @@ describe("redactedConfiguration", () => {
   it("loads again to the same configuration, but for the secrets", () => {
     const text = JSON.stringify(printed);
     const again = loadConfiguration({ files: [{ name: "x.yaml", text }], env: {}, factories: TEST_LOOKUP });
-    expect(again.ok && redactedConfiguration(again.configuration)).toEqual(printed);
+    expect(again.ok && printableConfiguration(again.configuration)).toEqual(printed);
+  });
+
+  it("shows secrets to those who ask for them", () => {
+    const shown = result.ok ? printableConfiguration(result.configuration, "unredacted") : {};
+    expect(shown).toMatchObject({
+      exporters: {
+        otlp_grpc: { token: "hush-hush", proxy_url: "https://user:hush-hush@proxy:3128", timeout: "1m30s" },
+      },
+    });
   });
 
   it("holds no secret, nor does the configuration itself when something prints it", () => {

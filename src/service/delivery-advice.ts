@@ -1,0 +1,70 @@
+import type { Configuration, ConfiguredPipeline } from "../config/configuration.ts";
+import type { Problem } from "../config/problem.ts";
+import { deliveryOf, keysOf } from "./destinations.ts";
+
+/** What a configuration means for delivery, said before it runs: what may duplicate, what may be lost, what can stop what. */
+
+/** Where the contract is weaker than "accepted means kept, once". */
+export function deliveryWarnings(configuration: Configuration): Problem[] {
+  return [...duplicating(configuration), ...unkept(configuration)];
+}
+
+/** Destinations without a queue that share admissions with others: a refusal comes after they may have had the data. */
+function duplicating(configuration: Configuration): Problem[] {
+  return [...configuration.exporters].flatMap(([id, { position }]) => {
+    const others = companionsOf(id, configuration);
+    if (!isDirect(id, configuration) || !isRequired(id, configuration) || others.length === 0) return [];
+    const { enabled } = keysOf(configuration.exporters.get(id)!).sending_queue;
+    const path = `exporters.${id}.sending_queue.${enabled ? "wait_for_result" : "enabled"}`;
+    const message = `sends while the sender waits, beside ${others.join(", ")}: when one of them refuses, what this one got comes again (at-least-once)`;
+    const fix = enabled ? "leave wait_for_result out" : "leave the queue on, unless duplicates do no harm there";
+    return [{ position, path, message, fix }];
+  });
+}
+
+/** The required ones that an admission may reach together with this one: over all pipelines of a receiver, for one signal. */
+function companionsOf(id: string, configuration: Configuration): string[] {
+  const all = [...configuration.pipelines.values()];
+  const own = all.filter(({ exporters }) => exporters.includes(id));
+  const isShared = ({ signal, receivers }: ConfiguredPipeline): boolean =>
+    own.some((pipeline) => pipeline.signal === signal && pipeline.receivers.some((name) => receivers.includes(name)));
+  const reached = all.filter(isShared).flatMap(({ exporters }) => exporters);
+  return [...new Set(reached)].filter((other) => other !== id && isRequired(other, configuration));
+}
+
+function unkept(configuration: Configuration): Problem[] {
+  return [...configuration.pipelines].flatMap(([id, { exporters, position }]) => {
+    if (exporters.some((exporter) => isRequired(exporter, configuration))) return [];
+    const message = "has no required destination: what is accepted may be dropped";
+    const fix = "add one, or write required: true under the sending_queue of one of its exporters";
+    return [{ position, path: `service.pipelines.${id}.exporters`, message, fix }];
+  });
+}
+
+/** One line for each pipeline and destination that can make its senders wait, or be refused. */
+export function pipelineStoppers(configuration: Configuration): string[] {
+  return [...configuration.pipelines].flatMap(([id, { exporters }]) =>
+    exporters.flatMap((exporter) => {
+      const reason = stopReason(exporter, configuration);
+      return reason === undefined ? [] : [`${id} waits for ${exporter} ${reason}`];
+    }),
+  );
+}
+
+function stopReason(id: string, configuration: Configuration): string | undefined {
+  if (!isRequired(id, configuration)) return undefined;
+  if (isDirect(id, configuration)) return "to answer, since it has no queue in between";
+  const { queue_size, sizer, overflow } = keysOf(configuration.exporters.get(id)!).sending_queue;
+  if (overflow === "drop_oldest") return undefined;
+  const end = overflow === "block" ? "as long as it takes" : "and then refuses";
+  return `once its queue of ${queue_size} ${sizer} is full, ${end}`;
+}
+
+function isRequired(id: string, configuration: Configuration): boolean {
+  return configuration.exporters.has(id) && deliveryOf(id, configuration) === "required";
+}
+
+function isDirect(id: string, { exporters }: Configuration): boolean {
+  const { enabled, wait_for_result: waits } = keysOf(exporters.get(id)!).sending_queue;
+  return !enabled || waits;
+}

@@ -1,0 +1,31 @@
+import { extname } from "node:path";
+import type { Problem } from "../config/problem.ts";
+import type { ComponentFactory } from "../core/component.ts";
+import { OWN_PROCESSORS_FOLDER } from "../core/package-files.ts";
+import { BUILT_IN_FACTORIES } from "./built-in.ts";
+import type { ProcessorOrigin } from "./processor-fault.ts";
+import { loadProcessors, type ProcessorProblem } from "./processor-loader.ts";
+
+export interface KnownFactories {
+  /** Compiled in, then what lies in processors/, then the user's. */
+  readonly factories: readonly ComponentFactory[];
+  readonly problems: readonly Problem[];
+  readonly processorOrigins: readonly ProcessorOrigin[];
+}
+
+/** Every component type there is, with the processors of the folders. */
+export async function loadFactories(processorFolders: readonly string[]): Promise<KnownFactories> {
+  const processors = await loadProcessors([OWN_PROCESSORS_FOLDER, ...processorFolders], {
+    builtInTypes: BUILT_IN_FACTORIES.filter(({ kind }) => kind === "processor").map(({ type }) => type),
+  });
+  return {
+    factories: [...BUILT_IN_FACTORIES, ...processors.factories],
+    problems: processors.problems.map(asProblem),
+    processorOrigins: processors.origins,
+  };
+}
+
+function asProblem({ file, line = 1, column = 1, message, fix }: ProcessorProblem): Problem {
+  const isFile = extname(file) !== "";
+  return { position: { file, line, column }, path: isFile ? "" : "processors", message, fix };
+}
