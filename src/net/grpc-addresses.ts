@@ -8,6 +8,8 @@ export interface AddressSource {
   /** For the :authority of requests and for the certificate. */
   readonly authority: string;
   readonly host: string;
+  /** Which is asked for the name; "" for the system's. */
+  readonly nameServer: string;
   /** Rejects with the resolver's error. */
   resolve(): Promise<readonly GrpcAddress[]>;
 }
@@ -19,7 +21,7 @@ const ADDRESS_COUNT_MAX = 100;
 export function addressSource(target: string): AddressSource {
   if (target.startsWith("unix:")) {
     const path = target.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
-    return { authority: "localhost", host: "localhost", resolve: () => Promise.resolve([{ path }]) };
+    return { authority: "localhost", host: "localhost", nameServer: "", resolve: () => Promise.resolve([{ path }]) };
   }
   const match = /^dns:(?:\/\/([^/]*)\/)?(.*)$/s.exec(target);
   const endpoint = match === null ? undefined : parseEndpoint(match[2]!);
@@ -30,7 +32,7 @@ export function addressSource(target: string): AddressSource {
     const hosts = isIP(host) === 0 ? await resolveName(host, nameServer) : [host];
     return hosts.slice(0, ADDRESS_COUNT_MAX).map((address) => ({ host: address, port }));
   };
-  return { authority: match![2]!, host, resolve };
+  return { authority: match![2]!, host, nameServer, resolve };
 }
 
 async function resolveName(host: string, nameServer: string): Promise<string[]> {

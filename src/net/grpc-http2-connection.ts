@@ -39,9 +39,14 @@ const BACKOFF_MS_MIN = 1000;
 const BACKOFF_MS_MAX = 10_000;
 const BACKOFF_FACTOR = 1.6;
 const BACKOFF_JITTER = 0.2;
-/** A connection that ends sooner, without an answer on it, is short-lived; after so many in a row the next one waits. */
+/**
+ * A connection that ends sooner, without an answer on it, is short-lived. Each one in a row lets the next one wait twice
+ * as long, and calls with it: a backend that is about to restart. After so many it counts as one that does not answer.
+ */
 const LIVED_MS_MIN = 1000;
-const SHORT_LIVED_MAX = 3;
+const SHORT_LIVED_MAX = 10;
+const SHORT_LIVED_WAIT_MS_MIN = 10;
+const SHORT_LIVED_WAIT_MS_MAX = 250;
 
 /** Between the last call of a connection that takes no more and its end. */
 const LINGER_MS = 2000;
@@ -141,9 +146,16 @@ export class GrpcHttp2Connection {
     const hasLived = livedMs !== undefined && (hasAnswered || livedMs >= LIVED_MS_MIN);
     this.#shortLived = hasLived ? 0 : this.#shortLived + 1;
     if (hasLived) this.#backoffMs = 0;
-    if (livedMs !== undefined && this.#shortLived <= SHORT_LIVED_MAX) this.#connect();
-    else this.#waitToRetry(reason);
+    if (livedMs === undefined || this.#shortLived > SHORT_LIVED_MAX) this.#waitToRetry(reason);
+    else if (hasLived) this.#connect();
+    else this.#connectSoon();
     this.#settings.onChange();
+  }
+
+  #connectSoon(): void {
+    this.#state = "connecting";
+    const waitMs = Math.min(SHORT_LIVED_WAIT_MS_MIN * 2 ** (this.#shortLived - 1), SHORT_LIVED_WAIT_MS_MAX);
+    this.#retryTimer = this.#settings.clock.after(waitMs, () => this.#connect());
   }
 
   #waitToRetry(reason: string): void {
@@ -215,7 +227,9 @@ class Session {
   }
 
   get isFree(): boolean {
-    return !this.#isOver && this.#callCount < (this.#http2.remoteSettings?.maxConcurrentStreams ?? Infinity);
+    // A session that breaks is closed before its event says so.
+    if (this.#isOver || this.#http2.closed || this.#http2.destroyed) return false;
+    return this.#callCount < (this.#http2.remoteSettings?.maxConcurrentStreams ?? Infinity);
   }
 
   async exchange(request: ExchangeRequest, signal: AbortSignal): Promise<Outcome> {
@@ -273,7 +287,8 @@ class Session {
     this.#settings.onEnd({
       reason: this.#reason,
       livedMs,
-      hasAnswered: this.#hasAnswered,
+      // One that takes leave while calls are under way has promised to answer them.
+      hasAnswered: this.#hasAnswered || (Number.isFinite(this.#lastStreamId) && this.#callCount > 0),
       sentTooManyPings: this.#sentTooManyPings,
     });
   }

@@ -27,21 +27,21 @@ export interface ClientSettings {
 }
 
 /**
- * grpc-js, where it can do what is asked: it knows neither zstd nor snappy, and gives the IP address of an endpoint to
- * the server as its name, which TLS forbids and Node warns of. docs/decisions/0005 has what was weighed.
+ * grpc-js, where it can do what is asked: it knows neither zstd nor snappy, asks no name server but the system's, and
+ * gives the IP address of an endpoint to the server as its name, which TLS forbids and Node warns of.
+ * docs/decisions/0008 has what was weighed.
  */
 export function createClient(settings: ClientSettings, tls: ClientTls | undefined): ExporterClient {
-  const { compression } = settings.config;
-  const isNamed = tls === undefined || tls.serverName !== undefined || !isAddress(settings.target);
-  if (isNamed && (compression === "gzip" || compression === "none")) return createGrpcJsClient(settings, tls);
-  return createHttp2Client(settings, tls);
+  return suitsGrpcJs(settings, tls) ? createGrpcJsClient(settings, tls) : createHttp2Client(settings, tls);
 }
 
-function isAddress(target: string): boolean {
-  return isIP(addressSource(target).host) !== 0;
+function suitsGrpcJs({ target, config }: ClientSettings, tls: ClientTls | undefined): boolean {
+  const { host, nameServer } = addressSource(target);
+  const isNamed = tls === undefined || tls.serverName !== undefined || isIP(host) === 0;
+  return isNamed && nameServer === "" && (config.compression === "gzip" || config.compression === "none");
 }
 
-function createHttp2Client(
+export function createHttp2Client(
   { target, headers, config, clock }: ClientSettings,
   tls: ClientTls | undefined,
 ): GrpcHttp2Client {
@@ -66,7 +66,7 @@ function createHttp2Client(
   });
 }
 
-function createGrpcJsClient(
+export function createGrpcJsClient(
   { target, headers, config, clock }: ClientSettings,
   tls: ClientTls | undefined,
 ): ExporterClient {

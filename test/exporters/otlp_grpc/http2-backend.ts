@@ -9,7 +9,7 @@ import {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { decodeSnappy, isSnappyFramed } from "../../../src/net/snappy.ts";
 
@@ -36,22 +36,29 @@ export class Http2Backend {
   answer: Answer = answerOk();
   port = 0;
   readonly #server: Http2Server | Http2SecureServer;
+  readonly #sockets = new Set<Socket>();
+  #onPing: () => void = () => {};
 
   private constructor(server: Http2Server | Http2SecureServer) {
     this.#server = server;
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
     server.on("session", (session: ServerHttp2Session) => {
       this.sessionCount += 1;
       this.sessions.add(session);
       session.on("error", () => session.destroy());
+      session.on("ping", () => this.#onPing());
       session.on("close", () => this.sessions.delete(session));
     });
     server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void this.#serve(stream, headers));
   }
 
-  static async listen(tls?: SecureServerOptions, port = 0): Promise<Http2Backend> {
+  static async listen(tls?: SecureServerOptions, port = 0, host = "127.0.0.1"): Promise<Http2Backend> {
     const server = tls === undefined ? createServer() : createSecureServer(tls);
     const backend = new Http2Backend(server);
-    server.listen(port, "127.0.0.1");
+    server.listen(port, host);
     await once(server, "listening");
     backend.port = (server.address() as AddressInfo).port;
     return backend;
@@ -59,8 +66,20 @@ export class Http2Backend {
 
   async close(): Promise<void> {
     for (const session of this.sessions) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
     await once(this.#server, "close");
+  }
+
+  /** Resolves when so many pings have come. */
+  pinged(count: number): Promise<void> {
+    return new Promise((resolve) => {
+      let left = count;
+      this.#onPing = () => {
+        left -= 1;
+        if (left === 0) resolve();
+      };
+    });
   }
 
   async #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer, type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { z } from "zod";
@@ -15,6 +15,7 @@ import type { Exporter } from "../../../src/core/component.ts";
 import { NO_OPENSSL, type KeyPair, TestCa } from "../../support/test-ca.ts";
 import { NEVER, NO_HOST, outgoing, testSettings } from "../test-exporter.ts";
 import { GrpcJsBackend } from "./grpc-js-backend.ts";
+import { SilentRelay } from "./silent-relay.ts";
 import { answerDeclaring, answerNothing, answerOk, answerStatus, Http2Backend } from "./http2-backend.ts";
 
 let backend: Http2Backend;
@@ -460,42 +461,4 @@ async function portOf(server: Server): Promise<number> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return (server.address() as AddressInfo).port;
-}
-
-/** Passes bytes on until silence() is called; from then on the connections of that time swallow everything, open as ever. */
-class SilentRelay {
-  connectionCount = 0;
-  readonly #pairs: [Socket, Socket][] = [];
-  readonly #server: Server;
-  port = 0;
-
-  private constructor(targetPort: number) {
-    this.#server = createServer((socket) => {
-      this.connectionCount += 1;
-      const target = connect(targetPort, "127.0.0.1");
-      for (const end of [socket, target]) end.on("error", () => end.destroy());
-      socket.pipe(target);
-      target.pipe(socket);
-      this.#pairs.push([socket, target]);
-    });
-  }
-
-  static async listen(targetPort: number): Promise<SilentRelay> {
-    const relay = new SilentRelay(targetPort);
-    relay.port = await portOf(relay.#server);
-    return relay;
-  }
-
-  silence(): void {
-    for (const [socket, target] of this.#pairs) {
-      socket.unpipe(target);
-      target.unpipe(socket);
-      socket.resume();
-    }
-  }
-
-  close(): void {
-    for (const end of this.#pairs.flat()) end.destroy();
-    this.#server.close();
-  }
 }
