@@ -6,9 +6,12 @@ import { block, defaultBlock, duration, endpoint, optionalBlock, refuse, secretM
 const prometheusExporter = block({
   host: z.string().default("localhost").describe("Address on which the metrics are served."),
   port: z.int().min(0).max(65_535).default(8888).describe("Port of the metrics page."),
-  without_type_suffix: z.boolean().default(false).describe("Leaves out `_total`."),
-  without_units: z.boolean().default(false).describe("Leaves units out of the names."),
-  without_scope_info: z.boolean().default(false).describe("Leaves out the scope labels."),
+  without_type_suffix: z.boolean().default(true).describe("Leaves out `_total`; both this and units, or neither."),
+  without_units: z
+    .boolean()
+    .default(true)
+    .describe("Leaves units out of the names; both this and `_total`, or neither."),
+  without_scope_info: z.boolean().default(true).describe("Leaves out the scope labels."),
 });
 
 const otlpExporter = block({
@@ -16,6 +19,12 @@ const otlpExporter = block({
   endpoint: z.string().min(1).describe("Where it is sent."),
   headers: secretMap().describe("Headers sent with every request."),
 });
+
+/** The Collector takes milliseconds here (OpenTelemetry's declarative configuration), and people write durations. */
+function durationOrMs(standard: string): z.ZodType<number, string | number | undefined> {
+  const text = duration({ positive: true });
+  return z.preprocess((value) => (typeof value === "number" ? `${value}ms` : (value ?? standard)), text);
+}
 
 const reader = block({
   pull: block({
@@ -25,14 +34,13 @@ const reader = block({
   })
     .optional()
     .describe("Metrics that others fetch."),
-  periodic: withoutEffect(
-    block({
-      interval: duration({ default: "60s", positive: true }).describe("Time between two exports."),
-      timeout: duration({ default: "30s", positive: true }).describe("Time for one export."),
-      exporter: block({ otlp: otlpExporter.optional().describe("OTLP push.") }).describe("Where they go."),
-    }).optional(),
-    "own metrics are only served on a page, not pushed",
-  ).describe("Metrics that are pushed."),
+  periodic: block({
+    interval: durationOrMs("60s").describe("Time between two exports; a plain number is milliseconds."),
+    timeout: durationOrMs("30s").describe("Time for one export; a plain number is milliseconds."),
+    exporter: block({ otlp: otlpExporter.optional().describe("OTLP push.") }).describe("Where they go."),
+  })
+    .optional()
+    .describe("Metrics that are pushed."),
 });
 
 const metricsBlock = block({
@@ -69,12 +77,10 @@ const LOGS_GO_TO_STDERR = "the gateway's log goes to stderr, one line an entry";
 
 const logs = defaultBlock({
   level: logLevel.describe("The least important entries that are written."),
-  encoding: withoutEffect(z.enum(["console", "json"]).optional(), LOGS_GO_TO_STDERR).describe("Form of the log."),
+  encoding: z.enum(["console", "json"]).default("console").describe("Lines for people, or a JSON object a line."),
   output_paths: withoutEffect(z.array(z.string()).optional(), LOGS_GO_TO_STDERR).describe("Where the log goes."),
   error_output_paths: withoutEffect(z.array(z.string()).optional(), LOGS_GO_TO_STDERR).describe("Where its errors go."),
-  initial_fields: withoutEffect(z.record(z.string(), z.unknown()).optional(), LOGS_GO_TO_STDERR).describe(
-    "Fields of every entry.",
-  ),
+  initial_fields: z.record(z.string(), z.unknown()).default({}).describe("Fields of every entry."),
   development: withoutEffect(z.boolean().optional(), "there is no development mode").describe("Development mode."),
   disable_caller: withoutEffect(z.boolean().optional(), "entries have no caller").describe("Leaves the caller out."),
   disable_stacktrace: withoutEffect(z.boolean().optional(), "entries have no stack trace").describe(

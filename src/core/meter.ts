@@ -14,10 +14,15 @@ export interface Histogram {
   record(value: number): void;
 }
 
+/** `service.telemetry.metrics.level`: what is marked with a higher one than is set is not shown. */
+export type MetricLevel = "basic" | "normal" | "detailed";
+
 export interface MetricDescription {
   readonly description: string;
   /** UCUM unit, such as "By", "ms", "{records}". */
   readonly unit?: string;
+  /** Default: basic, shown at every level but none. */
+  readonly level?: MetricLevel;
 }
 
 /**

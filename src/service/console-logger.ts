@@ -29,6 +29,17 @@ export function createConsoleLogger(settings: ConsoleLoggerSettings, fields: Log
   };
 }
 
+function isPlain(value: unknown): value is string | number | boolean {
+  return ["string", "number", "boolean"].includes(typeof value);
+}
+
+/** `initial_fields` of the configuration; what is no plain value is written as JSON. */
+export function toLogFields(fields: Readonly<Record<string, unknown>>): LogFields {
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [key, isPlain(value) ? value : JSON.stringify(value)]),
+  );
+}
+
 function formatLine(
   encoding: "console" | "json",
   time: string,

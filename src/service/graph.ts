@@ -11,6 +11,7 @@ import { createQueues, exporterEntry, type Queues } from "../queue/queues.ts";
 import { isStorageProvider } from "../queue/storage-provider.ts";
 import { partitionHeaders, storageOf } from "./storages.ts";
 import { deliveryOf, keysOf, queueOf, requestBytesMaxOf } from "./destinations.ts";
+import { ProcessorItems } from "./processor-items.ts";
 
 export interface GraphSettings {
   readonly configuration: Configuration;
@@ -122,13 +123,19 @@ class GraphBuilder {
     next = account.at(stages.length, next);
     let mutatesData = false;
     for (const [position, name] of [...pipeline.processors.entries()].toReversed()) {
-      const processor = this.#createProcessor(name, id, pipeline.signal, next);
+      const items = this.#itemsOf(name, pipeline.signal);
+      const processor = this.#createProcessor(name, id, pipeline.signal, items.behind(next));
       // An editor anywhere in the pipeline edits the batch that the pipeline was given.
       mutatesData ||= processor.mutatesData;
-      next = account.at(position, position === 0 ? processor : withMovesMade(processor));
+      next = account.at(position, items.before(position === 0 ? processor : withMovesMade(processor)));
     }
     const head = next;
     return { mutatesData, consume: (batch, admission) => head.consume(batch, admission) };
+  }
+
+  #itemsOf(name: string, signal: Signal): ProcessorItems {
+    const { id } = this.#settings.configuration.processors.get(name)!;
+    return new ProcessorItems(this.#componentSettings(`processors.${name}`, id), signal);
   }
 
   #createProcessor(name: string, pipelineId: string, signal: Signal, next: Consumer): Component & Consumer {

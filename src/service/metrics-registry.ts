@@ -1,34 +1,49 @@
-import type { Counter, Gauge, Histogram, Labels, Meter, MetricDescription } from "../core/meter.ts";
+import type { Counter, Gauge, Histogram, Labels, Meter, MetricDescription, MetricLevel } from "../core/meter.ts";
 
 /**
- * The gateway's own metrics in memory, written in the Prometheus text format 0.0.4
- * (https://prometheus.io/docs/instrumenting/exposition_formats/). Counters carry no `_total`, since the Collector's
- * built-in reader leaves it away and people's dashboards expect its names.
+ * The gateway's own metrics in memory. They are shown by others: prometheus-text.ts writes the page that Prometheus
+ * reads, otlp-metrics.ts what is pushed.
  */
 
-type Kind = "counter" | "gauge" | "histogram";
+export type MetricKind = "counter" | "gauge" | "histogram";
 
-/** One series: reads itself when scraped, as sample lines without the family's name in front of the suffix. */
+/** A histogram as it stands: one more count than bounds, each of its own bucket alone. */
+export interface HistogramValue {
+  readonly bounds: readonly number[];
+  readonly counts: readonly number[];
+  readonly sum: number;
+  readonly count: number;
+}
+
+export interface MetricSeries {
+  readonly labels: Labels;
+  readonly value: number | HistogramValue;
+}
+
+/** One metric with all its series, read at this moment. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly kind: MetricKind;
+  readonly description: MetricDescription;
+  readonly series: readonly MetricSeries[];
+}
+
 interface Series {
   readonly labels: Labels;
   readonly instrument: Counter | Gauge | Histogram | undefined;
-  samples(): Iterable<Sample>;
-}
-
-interface Sample {
-  readonly suffix: string;
-  readonly labels: Labels;
-  readonly value: number;
+  read(): number | HistogramValue;
 }
 
 interface Family {
-  readonly kind: Kind;
+  readonly kind: MetricKind;
   readonly description: MetricDescription;
   readonly series: Map<string, Series>;
 }
 
 /** A label whose values come from outside could grow without end; beyond this many series a family takes no new one. */
 const SERIES_PER_FAMILY_MAX = 2000;
+
+const LEVEL_RANKS: Readonly<Record<MetricLevel, number>> = { basic: 0, normal: 1, detailed: 2 };
 
 export class MetricsRegistry implements Meter {
   readonly #families = new Map<string, Family>();
@@ -42,13 +57,12 @@ export class MetricsRegistry implements Meter {
   }
 
   observableGauge(name: string, labels: Labels, description: MetricDescription, read: () => number): void {
-    // Asked again, the newer reader wins: the component that registered the older one has been shut down.
-    this.#families.get(name)?.series.delete(labelsKey(labels));
-    this.#series(name, "gauge", labels, description, (own) => ({
-      labels: own,
-      instrument: undefined,
-      samples: () => [{ suffix: "", labels: own, value: read() }],
-    }));
+    this.#observe(name, "gauge", labels, description, read);
+  }
+
+  /** `read` gives a sum that never goes back. */
+  observableCounter(name: string, labels: Labels, description: MetricDescription, read: () => number): void {
+    this.#observe(name, "counter", labels, description, read);
   }
 
   histogram(name: string, labels: Labels, description: MetricDescription, bounds: readonly number[]): Histogram {
@@ -57,24 +71,34 @@ export class MetricsRegistry implements Meter {
 
   /** The value of one counter or gauge series, for tests and the ledger's print; undefined where there is none. */
   value(name: string, labels: Labels): number | undefined {
-    const series = this.#families.get(name)?.series.get(labelsKey(labels));
-    return series === undefined ? undefined : [...series.samples()][0]?.value;
+    const value = this.#families.get(name)?.series.get(labelsKey(labels))?.read();
+    return typeof value === "number" ? value : undefined;
   }
 
-  toPrometheusText(): string {
-    const lines: string[] = [];
-    for (const [name, family] of [...this.#families].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-      lines.push(`# HELP ${name} ${escapeHelp(family.description.description)}`, `# TYPE ${name} ${family.kind}`);
-      for (const series of family.series.values()) {
-        for (const sample of series.samples()) lines.push(formatSample(name, sample));
-      }
-    }
-    return `${lines.join("\n")}\n`;
+  /** Every metric of this level and below, by name. */
+  collect(level: MetricLevel = "detailed"): MetricFamily[] {
+    const shown = [...this.#families].filter(
+      ([, { description }]) => LEVEL_RANKS[description.level ?? "basic"] <= LEVEL_RANKS[level],
+    );
+    return shown
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, { kind, description, series }]) => ({
+        name,
+        kind,
+        description,
+        series: [...series.values()].map((each) => ({ labels: each.labels, value: each.read() })),
+      }));
+  }
+
+  #observe(name: string, kind: MetricKind, labels: Labels, description: MetricDescription, read: () => number): void {
+    // Asked again, the newer reader wins: the component that registered the older one has been shut down.
+    this.#families.get(name)?.series.delete(labelsKey(labels));
+    this.#series(name, kind, labels, description, (own) => ({ labels: own, instrument: undefined, read }));
   }
 
   #series(
     name: string,
-    kind: Kind,
+    kind: MetricKind,
     labels: Labels,
     description: MetricDescription,
     create: (labels: Labels) => Series,
@@ -96,71 +120,28 @@ export class MetricsRegistry implements Meter {
 
 function createSum(labels: Labels): Series {
   let sum = 0;
-  return {
-    labels,
-    instrument: { add: (value: number) => void (sum += value) },
-    samples: () => [{ suffix: "", labels, value: sum }],
-  };
+  return { labels, instrument: { add: (value: number) => void (sum += value) }, read: () => sum };
 }
 
 function createLast(labels: Labels): Series {
   let last = 0;
-  return {
-    labels,
-    instrument: { set: (value: number) => void (last = value) },
-    samples: () => [{ suffix: "", labels, value: last }],
-  };
+  return { labels, instrument: { set: (value: number) => void (last = value) }, read: () => last };
 }
 
 function createHistogram(labels: Labels, bounds: readonly number[]): Series {
   const counts = Array.from({ length: bounds.length + 1 }, () => 0);
   let sum = 0;
+  let count = 0;
   const record = (value: number): void => {
     const found = bounds.findIndex((bound) => value <= bound);
     const bucketIndex = found < 0 ? bounds.length : found;
     counts[bucketIndex]! += 1;
     sum += value;
+    count += 1;
   };
-  return { labels, instrument: { record }, samples: () => histogramSamples(labels, bounds, counts, sum) };
-}
-
-function* histogramSamples(
-  labels: Labels,
-  bounds: readonly number[],
-  counts: readonly number[],
-  sum: number,
-): Iterable<Sample> {
-  let cumulative = 0;
-  for (const [index, count] of counts.entries()) {
-    cumulative += count;
-    const le = index < bounds.length ? String(bounds[index]) : "+Inf";
-    yield { suffix: "_bucket", labels: { ...labels, le }, value: cumulative };
-  }
-  yield { suffix: "_sum", labels, value: sum };
-  yield { suffix: "_count", labels, value: cumulative };
+  return { labels, instrument: { record }, read: () => ({ bounds, counts: [...counts], sum, count }) };
 }
 
 function labelsKey(labels: Labels): string {
   return JSON.stringify(Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function formatSample(name: string, sample: Sample): string {
-  const labels = Object.entries(sample.labels)
-    .map(([key, value]) => `${key}="${escapeLabel(value)}"`)
-    .join(",");
-  return `${name}${sample.suffix}${labels === "" ? "" : `{${labels}}`} ${formatNumber(sample.value)}`;
-}
-
-function formatNumber(value: number): string {
-  if (Number.isNaN(value)) return "NaN";
-  if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
-  return String(value);
-}
-
-function escapeLabel(text: string): string {
-  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
-}
-
-function escapeHelp(text: string): string {
-  return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }

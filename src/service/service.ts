@@ -5,7 +5,7 @@ import type { Configuration } from "../config/configuration.ts";
 import type { LedgerSnapshot } from "../queue/ledger.ts";
 import { buildGraph, type Graph, type PlacedComponent } from "./graph.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
-import { startTelemetryServer, type TelemetryServer } from "./telemetry-server.ts";
+import { OwnTelemetry } from "./own-telemetry.ts";
 
 export interface ServiceSettings {
   readonly configuration: Configuration;
@@ -27,13 +27,15 @@ export class Service {
   readonly #graph: Graph;
   readonly #listening: Listening[] = [];
   readonly #started: PlacedComponent[] = [];
-  #telemetryServer: TelemetryServer | undefined;
+  readonly #telemetry: OwnTelemetry;
   #shutdown: Promise<void> | undefined;
 
   /** Creates all components and starts none. Throws an Error that names the component that cannot be created. */
   constructor(settings: ServiceSettings) {
     this.#settings = settings;
     const { configuration, logger, clock = systemClock } = settings;
+    const config = configuration.service.telemetry;
+    this.#telemetry = new OwnTelemetry({ config, registry: this.metrics, clock, logger });
     this.#graph = buildGraph({ configuration, clock, logger, meter: this.metrics });
   }
 
@@ -45,10 +47,15 @@ export class Service {
     return this.#graph.queues.ledger.snapshot();
   }
 
+  /** Where the gateway's own metrics are served, with the real ports. */
+  get metricsAddresses(): readonly string[] {
+    return this.#telemetry.addresses;
+  }
+
   /** Rejects with the error of the first component that does not start, after what had started is shut down again. */
   async start(): Promise<void> {
     try {
-      await this.#startTelemetry();
+      await this.#telemetry.start();
       await this.#startAll(this.#graph.extensions);
       await this.#startAll(this.#graph.exporters);
       await this.#graph.queues.start();
@@ -78,14 +85,8 @@ export class Service {
     await queues.shutdown(patience.signal);
     await this.#stopAll(exporters, patience.signal);
     await this.#stopAll(extensions, patience.signal);
-    await this.#telemetryServer?.close();
+    await this.#telemetry.stop(patience.signal);
     timer.cancel();
-  }
-
-  async #startTelemetry(): Promise<void> {
-    const address = telemetryAddress(this.#settings.configuration);
-    if (address === undefined) return;
-    this.#telemetryServer = await startTelemetryServer(this.metrics, address.host, address.port, this.#settings.logger);
   }
 
   async #startAll(placed: readonly PlacedComponent[]): Promise<void> {
@@ -125,21 +126,4 @@ export class Service {
       },
     };
   }
-}
-
-/** Where the gateway's own metrics are served; undefined for nowhere. The Collector's default is localhost:8888. */
-function telemetryAddress({ service }: Configuration): { host: string; port: number } | undefined {
-  const { metrics } = service.telemetry;
-  if (metrics.level === "none") return undefined;
-  if (metrics.address !== undefined) {
-    const colon = metrics.address.lastIndexOf(":");
-    return {
-      host: metrics.address.slice(0, colon).replace(/^\[|\]$/g, "") || "0.0.0.0",
-      port: Number(metrics.address.slice(colon + 1)),
-    };
-  }
-  const pull = metrics.readers
-    ?.map((reader) => reader.pull?.exporter.prometheus)
-    .find((prometheus) => prometheus !== undefined);
-  return { host: pull?.host ?? "localhost", port: pull?.port ?? 8888 };
 }

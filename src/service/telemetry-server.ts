@@ -1,6 +1,5 @@
 import { createServer, type Server } from "node:http";
 import type { Logger } from "../core/logger.ts";
-import type { MetricsRegistry } from "./metrics-registry.ts";
 
 export interface TelemetryServer {
   /** host:port, with the real port where 0 was asked for. */
@@ -9,11 +8,11 @@ export interface TelemetryServer {
 }
 
 /**
- * Serves the gateway's own metrics at `/metrics`. A busy port is a warning and no more: a gateway that does not start
+ * Serves what `write` gives, the gateway's own metrics, at `/metrics`. A busy port is a warning and no more: a gateway that does not start
  * because nobody could have looked at it would be the wrong choice.
  */
 export async function startTelemetryServer(
-  registry: MetricsRegistry,
+  write: () => string,
   host: string,
   port: number,
   logger: Logger,
@@ -21,7 +20,7 @@ export async function startTelemetryServer(
   const server = createServer((request, response) => {
     const isMetrics = request.method === "GET" && request.url?.split("?")[0] === "/metrics";
     response.writeHead(isMetrics ? 200 : 404, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
-    response.end(isMetrics ? registry.toPrometheusText() : "the metrics are at /metrics\n");
+    response.end(isMetrics ? write() : "the metrics are at /metrics\n");
   });
   try {
     await listen(server, host, port);

@@ -46,8 +46,6 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   readonly #place: Place<S>;
   readonly #name: string;
   readonly #running: RunningProcessor<S>;
-  readonly #incoming: Counter;
-  readonly #outgoing: Counter;
   readonly #faults: StateLog;
   readonly #blocking: StateLog;
   #state: "created" | "started" | "shut down" = "created";
@@ -59,8 +57,6 @@ class UserProcessor<S extends Signal> implements Processor<S> {
     this.#origin = origin;
     this.#place = place;
     this.#name = `processors.${id}`;
-    this.#incoming = itemCounter(settings, signal, "incoming");
-    this.#outgoing = itemCounter(settings, signal, "outgoing");
     this.#faults = new StateLog(clock);
     this.#blocking = new StateLog(clock);
     const count = createEventCounter(settings, signal);
@@ -93,9 +89,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
 
   async consume(batch: Batch<S>, admission: Admission): Promise<void> {
     if (this.#state === "shut down") throw new ConsumeError("refused", `${this.#name}: has been shut down`);
-    this.#incoming.add(batch.itemCount);
     await this.#run(batch, admission);
-    this.#outgoing.add(batch.itemCount);
     if (batch.itemCount === 0) return batch.release();
     return this.#place.next.consume(batch, admission);
   }
@@ -168,14 +162,6 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   #blame(what: string, thrown: unknown): string {
     return `${this.#name}: ${what} ${describeThrown(thrown)} (${faultLocation(this.#origin, thrown)})`;
   }
-}
-
-function itemCounter(settings: Settings, signal: Signal, direction: "incoming" | "outgoing"): Counter {
-  const labels = { processor: formatComponentId(settings.id), otel_signal: signal };
-  return settings.meter.counter(`otelcol_processor_${direction}_items`, labels, {
-    description: `Number of items ${direction === "incoming" ? "passed to" : "emitted from"} the processor.`,
-    unit: "{items}",
-  });
 }
 
 function createEventCounter(settings: Settings, signal: Signal): (event: string, value?: number) => void {

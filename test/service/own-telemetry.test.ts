@@ -1,0 +1,198 @@
+import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../src/core/clock.ts";
+import type { Clock } from "../../src/core/clock.ts";
+import type { Logger } from "../../src/core/logger.ts";
+import { loadGateway } from "../../src/service/load.ts";
+import { Service } from "../../src/service/service.ts";
+import { freePort } from "../support/processes.ts";
+import { settle, TestClock } from "../support/test-clock.ts";
+import { postHttp } from "../receivers/otlp/otlp-clients.ts";
+import { TestGateway } from "../receivers/otlp/test-gateway.ts";
+import { decodeReference } from "../wire/otlp/reference.ts";
+import { readPage } from "./prometheus-reader.ts";
+import type { Page } from "./prometheus-reader.ts";
+
+const running: Service[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((service) => service.shutdown()));
+});
+
+interface Started {
+  readonly service: Service;
+  readonly lines: string[];
+  readonly post: (json: string) => Promise<number>;
+}
+
+async function startService(telemetry: string, clock: Clock = systemClock): Promise<Started> {
+  const lines: string[] = [];
+  const keep = (line: string): void => void lines.push(line);
+  const logger: Logger = { debug: keep, info: keep, warn: keep, error: keep, with: () => logger };
+  const text = `
+receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:0" } } } }
+processors: { memory_limiter: { check_interval: 1s, limit_mib: 4000 }, worker_identity: , batch: }
+exporters: { debug: { output_paths: [stderr] } }
+service:
+  telemetry: ${telemetry}
+  pipelines:
+    logs: { receivers: [otlp], processors: [memory_limiter, worker_identity, batch], exporters: [debug] }
+`;
+  const loaded = await loadGateway({ files: [{ name: "own.yaml", text }], env: {}, processorFolders: [] });
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
+  const service = new Service({ configuration: loaded.configuration, logger, clock, onFatal: () => {} });
+  await service.start();
+  running.push(service);
+  const port = Number(new URL(service.listening[0]!.address).port);
+  const post = async (json: string): Promise<number> =>
+    (await postHttp(port, "/v1/logs", "application/json", json)).status;
+  return { service, lines, post };
+}
+
+const page = (keys: string): string =>
+  `{ metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: 0, ${keys} } } } }] } }`;
+
+async function readMetrics(service: Service): Promise<Page> {
+  const response = await fetch(`http://${service.metricsAddresses[0]}/metrics`);
+  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  return readPage(await response.text());
+}
+
+const TWO_RECORDS = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [{}, {}] }] }] });
+
+describe("the page of own metrics", () => {
+  it("counts what passes the receiver, every processor and the exporter, under the Collector's names", async () => {
+    const { service, post } = await startService(page(""));
+    expect(await post(TWO_RECORDS)).toBe(200);
+    const { samples } = await readMetrics(service);
+    const valueOf = (name: string, labels: Record<string, string>): number | undefined =>
+      samples.find(
+        (sample) =>
+          sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value),
+      )?.value;
+    expect(valueOf("otelcol_receiver_accepted_log_records", { receiver: "otlp", transport: "http" })).toBe(2);
+    for (const processor of ["memory_limiter", "worker_identity", "batch"]) {
+      const labels = { processor, otel_signal: "logs" };
+      expect(valueOf("otelcol_processor_incoming_items", labels)).toBe(2);
+      expect(valueOf("otelcol_processor_outgoing_items", labels)).toBe(2);
+    }
+    expect(valueOf("otelcol_exporter_sent_log_records", { exporter: "debug" })).toBe(2);
+  });
+
+  it("tells of the process", async () => {
+    const { service } = await startService(page(""));
+    const { types, samples } = await readMetrics(service);
+    const ofProcess = samples.filter(({ name }) => name.startsWith("otelcol_process_"));
+    expect(Object.fromEntries(ofProcess.map(({ name }) => [name, types.get(name)]))).toEqual({
+      otelcol_process_uptime: "counter",
+      otelcol_process_cpu_seconds: "counter",
+      otelcol_process_memory_rss: "gauge",
+      otelcol_process_runtime_heap_alloc_bytes: "gauge",
+      otelcol_process_runtime_total_sys_memory_bytes: "gauge",
+    });
+    for (const { name, value } of ofProcess) expect(value, name).toBeGreaterThan(0);
+  });
+
+  it("names units and _total where either key asks for them, as the Collector does", async () => {
+    for (const key of ["without_units: false", "without_type_suffix: false"]) {
+      const { service } = await startService(page(key));
+      const { types } = await readMetrics(service);
+      expect(types.has("otelcol_process_uptime_seconds_total")).toBe(true);
+      expect(types.has("otelcol_process_memory_rss_bytes")).toBe(true);
+    }
+  });
+
+  it("says who it is with service.telemetry.resource, where null takes away what the gateway would say", async () => {
+    const resource = "{ service.name: edge, team: blue, service.instance.id: null }";
+    const { service } = await startService(page("").replace(/ }$/, `, resource: ${resource} }`));
+    const { samples } = await readMetrics(service);
+    const { labels } = samples.find(({ name }) => name === "target_info")!;
+    expect(labels).toEqual({ service_name: "edge", team: "blue", service_version: expect.any(String) as string });
+  });
+
+  it("is not there at level none, and there on address", async () => {
+    const { service: silent } = await startService("{ metrics: { level: none } }");
+    expect(silent.metricsAddresses).toEqual([]);
+    const { service } = await startService(`{ metrics: { address: "127.0.0.1:${await freePort()}" } }`);
+    expect((await readMetrics(service)).types.has("otelcol_process_uptime")).toBe(true);
+  });
+
+  it("is missed with a warning, and no more, where its port is taken", async () => {
+    const { service: first } = await startService(page(""));
+    const port = Number(first.metricsAddresses[0]!.split(":")[1]);
+    const { service, lines, post } = await startService(page("").replace("port: 0", `port: ${port}`));
+    expect(service.metricsAddresses).toEqual([]);
+    expect(lines.filter((line) => line.startsWith("own metrics are not served"))).toHaveLength(1);
+    expect(await post(TWO_RECORDS)).toBe(200);
+  });
+});
+
+const push = (protocol: string, endpoint: string): string => {
+  const otlp = `{ protocol: ${protocol}, endpoint: "${endpoint}", headers: [{ name: X-Tenant, value: blue }] }`;
+  return `{ metrics: { readers: [{ periodic: { interval: 30s, exporter: { otlp: ${otlp} } } }] }, resource: { team: blue } }`;
+};
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await settle();
+}
+
+interface MetricsJson {
+  readonly resourceMetrics: readonly {
+    readonly resource: {
+      readonly attributes: readonly { readonly key: string; readonly value: { stringValue: string } }[];
+    };
+    readonly scopeMetrics: readonly {
+      readonly metrics: readonly { readonly name: string; readonly unit?: string }[];
+    }[];
+  }[];
+}
+
+describe("own metrics by OTLP", () => {
+  it.for([
+    ["http/protobuf", "OTLP/HTTP"],
+    ["http/json", "OTLP/HTTP"],
+    ["grpc", "OTLP/gRPC"],
+  ] as const)("are pushed at their interval and once more at the end, over %s", async ([protocol, door]) => {
+    await using backend = await TestGateway.start();
+    const clock = new TestClock(Date.now());
+    const endpoint = `http://127.0.0.1:${backend.portOf(door)}`;
+    const { service, post } = await startService(push(protocol, endpoint), clock);
+    expect(service.metricsAddresses).toEqual([]);
+    await post(TWO_RECORDS);
+    await clock.advance(30_000);
+    await until(() => backend.arrivals.length === 1);
+    const [arrival] = backend.arrivals;
+    const { resource, scopeMetrics } = (decodeReference("metrics", arrival!.bytes) as MetricsJson).resourceMetrics[0]!;
+    expect(resource.attributes).toContainEqual({ key: "team", value: { stringValue: "blue" } });
+    const { metrics } = scopeMetrics[0]!;
+    expect(metrics.find(({ name }) => name === "otelcol_process_uptime")).toMatchObject({
+      unit: "s",
+      sum: { aggregationTemporality: 2, isMonotonic: true, dataPoints: [{ asDouble: 30 }] },
+    });
+    expect(metrics.find(({ name }) => name === "otelcol_receiver_accepted_log_records")).toMatchObject({
+      sum: { dataPoints: [{ asDouble: 2, attributes: expect.any(Array) as unknown[] }] },
+    });
+    expect(arrival!.context.client.get("x-tenant")).toEqual(["blue"]);
+    await service.shutdown();
+    expect(backend.arrivals).toHaveLength(2);
+  });
+
+  it("are said to be lost once, and to be back once, without a header", async () => {
+    const clock = new TestClock(Date.now());
+    const port = await freePort();
+    const { lines } = await startService(push("http/protobuf", `127.0.0.1:${port}`), clock);
+    const told = (): string[] => lines.filter((line) => line.startsWith("own metrics"));
+    for (let round = 0; round < 3; round++) {
+      await clock.advance(30_000);
+      await until(() => told().length > 0);
+      await settle();
+    }
+    expect(told()).toEqual([
+      expect.stringMatching(/^own metrics could not be sent to 127\.0\.0\.1:\d+: .*ECONNREFUSED/),
+    ]);
+    await using backend = await TestGateway.start({ protocols: { http: { endpoint: `127.0.0.1:${port}` } } });
+    await clock.advance(60_000);
+    await until(() => told().length === 2);
+    expect(told()[1]).toBe("own metrics are sent again");
+    expect(backend.arrivals).toHaveLength(1);
+    expect(lines.join("\n")).not.toContain("blue");
+  });
+});
