@@ -2,7 +2,7 @@
  * The list: every component that the gateway brings, with the least configuration that lets it run here, and what the
  * contract needs to know of it. A factory without a place fails components.test.ts.
  */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, type AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -52,10 +52,12 @@ function otlpReceiver(variant: string, protocols: (port: number) => object, send
     factory: otlpReceiverFactory,
     config: () => ({ protocols: protocols(0) }),
     // The other door comes up first, and must not stay.
-    unstartable: async (stage) => ({
-      config: { protocols: { grpc: { endpoint: "127.0.0.1:0" }, ...protocols(await busyPort(stage)) } },
-      message: /receivers\.otlp: 127\.0\.0\.1:\d+ is in use .*set protocols\.\w+\.endpoint to another port/,
-    }),
+    unstartable: async (stage) => [
+      {
+        config: { protocols: { grpc: { endpoint: "127.0.0.1:0" }, ...protocols(await busyPort(stage)) } },
+        message: /receivers\.otlp: 127\.0\.0\.1:\d+ is in use .*set protocols\.\w+\.endpoint to another port/,
+      },
+    ],
     send,
   };
 }
@@ -63,10 +65,13 @@ function otlpReceiver(variant: string, protocols: (port: number) => object, send
 const ALL_MOODS: readonly BackendMood[] = ["takes", "refuses", "garbles", "breaks", "hangs"];
 
 function missingAuthority(endpoint: string) {
-  return async (stage: Stage): Promise<Unstartable> => ({
-    config: { endpoint, tls: { ca_file: `${stage.newFolder()}/ca.pem` } },
-    message: /tls\.ca_file.*\/ca\.pem/,
-  });
+  return async (stage: Stage): Promise<readonly Unstartable[]> => [
+    {
+      config: { endpoint, tls: { ca_file: `${stage.newFolder()}/ca.pem` } },
+      message: /tls\.ca_file.*\/ca\.pem.*check the path/s,
+    },
+    { config: { endpoint, tls: { ca_pem: "no certificate" } }, message: /tls\.ca_pem.*BEGIN CERTIFICATE/s },
+  ];
 }
 
 function debugCase(variant: string, parts: Pick<ExporterCase, "factory" | "open">): ComponentCase {
@@ -89,11 +94,21 @@ function fileCase(variant: string, more: object = {}): ComponentCase {
       return { config: { path: `${folder}/telemetry.jsonl`, ...more }, backend: folderBackend(folder) };
     },
     moods: ["takes"],
-    unstartable: async (stage) => ({
-      config: { path: `${stage.newFolder()}/telemetry.jsonl`, ...more },
-      message: /exporters\.file.*telemetry\.jsonl.*create_directory: true/s,
-    }),
+    unstartable: async (stage) => [
+      {
+        config: { path: `${stage.newFolder()}/telemetry.jsonl`, ...more },
+        message: /exporters\.file.*telemetry\.jsonl.*create_directory: true/s,
+      },
+      { config: { path: madeFolder(stage), ...more }, message: /exporters\.file.*folder/s },
+    ],
   };
+}
+
+/** A file where a folder would have to be. */
+function madeFile(stage: Stage): string {
+  const file = stage.newFolder();
+  writeFileSync(file, "");
+  return file;
 }
 
 function madeFolder(stage: Stage): string {
@@ -176,10 +191,12 @@ export const COMPONENT_CASES: readonly ComponentCase[] = [
   userProcessor("quiet_health_checks"),
   userProcessor("patient", {
     endless: { wait: "for_ever" },
-    unstartable: async () => ({
-      config: { start: "throws" },
-      message: /processors\.patient: start\(\) threw .*write it beside the processor \(.*patient\.ts/,
-    }),
+    unstartable: async () => [
+      {
+        config: { start: "throws" },
+        message: /processors\.patient: start\(\) threw .*write it beside the processor \(.*patient\.ts/,
+      },
+    ],
   }),
   {
     kind: "exporter",
@@ -231,7 +248,13 @@ export const COMPONENT_CASES: readonly ComponentCase[] = [
     unstartable: async (stage) => {
       const directory = madeFolder(stage);
       const endpoint = `127.0.0.1:${await busyPort(stage)}`;
-      return { config: { directory, endpoint }, message: /exporters\.local_store.* is in use .*endpoint/ };
+      return [
+        { config: { directory, endpoint }, message: /exporters\.local_store.* is in use .*endpoint/ },
+        {
+          config: { directory: `${madeFile(stage)}/store`, endpoint: "127.0.0.1:0" },
+          message: /exporters\.local_store: .*\/store/,
+        },
+      ];
     },
   },
   {
@@ -239,9 +262,12 @@ export const COMPONENT_CASES: readonly ComponentCase[] = [
     name: "extensions/file_storage",
     factory: fileStorageExtensionFactory,
     config: (stage) => ({ directory: stage.newFolder(), create_directory: true }),
-    unstartable: async (stage) => ({
-      config: { directory: stage.newFolder() },
-      message: /extensions\.file_storage.*create_directory: true/s,
-    }),
+    unstartable: async (stage) => [
+      { config: { directory: stage.newFolder() }, message: /extensions\.file_storage.*create_directory: true/s },
+      {
+        config: { directory: `${madeFile(stage)}/queue`, create_directory: true },
+        message: /extensions\.file_storage.*this user may write/s,
+      },
+    ],
   },
 ];

@@ -25,7 +25,7 @@ interface CaseOf<F> {
   readonly factory: F;
 }
 
-/** A start that must fail: the configuration, and what the error has to say for a person to mend it. */
+/** One start that must fail: the configuration, and what the error has to say for a person to mend it. */
 export interface Unstartable {
   readonly config: unknown;
   readonly message: RegExp;
@@ -45,7 +45,7 @@ export interface ReceiverRequest {
 export interface ReceiverCase extends CaseOf<ReceiverFactory> {
   /** As a person writes it in the YAML; listens on 127.0.0.1, port 0. */
   readonly config: (stage: Stage) => unknown;
-  readonly unstartable: (stage: Stage) => Promise<Unstartable>;
+  readonly unstartable: (stage: Stage) => Promise<readonly Unstartable[]>;
   /** Sends one request on a connection of its own and resolves with what the sender is told. */
   readonly send: (request: ReceiverRequest) => Promise<SendOutcome>;
 }
@@ -53,7 +53,7 @@ export interface ReceiverCase extends CaseOf<ReceiverFactory> {
 export interface ProcessorCase extends CaseOf<ProcessorFactory> {
   readonly config: unknown;
   /** Why its start cannot fail, or a start that does. */
-  readonly unstartable: string | ((stage: Stage) => Promise<Unstartable>);
+  readonly unstartable: string | ((stage: Stage) => Promise<readonly Unstartable[]>);
   /** For one that edits: a configuration and a request that it then leaves as they are. */
   readonly idle?: { readonly config: unknown; readonly request: (signal: Signal) => Uint8Array };
   /** For one that waits in consume(): a configuration with which it waits for ever, or for longer than any sender. */
@@ -73,14 +73,14 @@ export interface ContractBackend {
 export interface ExporterCase extends CaseOf<ExporterFactory> {
   /** Opens the backend, ended by the stage, and says how an exporter reaches it. */
   readonly open: (stage: Stage) => Promise<{ readonly config: unknown; readonly backend: ContractBackend }>;
-  readonly unstartable: string | ((stage: Stage) => Promise<Unstartable>);
+  readonly unstartable: string | ((stage: Stage) => Promise<readonly Unstartable[]>);
   /** What its backend cannot do: one in this process neither hangs nor breaks. */
   readonly moods: readonly BackendMood[];
 }
 
 export interface ExtensionCase extends CaseOf<ExtensionFactory> {
   readonly config: (stage: Stage) => unknown;
-  readonly unstartable: string | ((stage: Stage) => Promise<Unstartable>);
+  readonly unstartable: string | ((stage: Stage) => Promise<readonly Unstartable[]>);
   /** Does what the extension is for, once, while it runs. */
   readonly work?: (stage: Stage) => Promise<void>;
 }

@@ -71,14 +71,7 @@ const lifecycle = lifecyclePromises<ExporterCase>({
     const { config, backend } = await subject.open(stage);
     return { create: () => new Rig(stage, subject, config, backend, name).instance };
   },
-  unstartable: (subject) => {
-    const { unstartable: prepare } = subject;
-    if (typeof prepare === "string") return prepare;
-    return async (stage) => {
-      const unstartable = await prepare(stage);
-      return { instance: new Rig(stage, subject, unstartable.config, NO_BACKEND).instance, unstartable };
-    };
-  },
+  createWith: (subject, stage, config) => new Rig(stage, subject, config, NO_BACKEND).instance,
 });
 
 const NO_BACKEND: ContractBackend = { arrived: () => 0, mood: "takes" };

@@ -10,12 +10,5 @@ function open({ factory, work }: ExtensionCase, stage: Stage, config: unknown, n
 /** An extension stands beside the pipelines: its life is all that is asked of it. */
 export const EXTENSION_PROMISES: readonly ContractPromise<ExtensionCase>[] = lifecyclePromises<ExtensionCase>({
   open: async (subject, stage, name) => ({ create: () => open(subject, stage, subject.config(stage), name) }),
-  unstartable: (subject) => {
-    const { unstartable: prepare } = subject;
-    if (typeof prepare === "string") return prepare;
-    return async (stage) => {
-      const unstartable = await prepare(stage);
-      return { instance: open(subject, stage, unstartable.config), unstartable };
-    };
-  },
+  createWith: open,
 });

@@ -7,14 +7,12 @@ import { inTime, isListening, openResources, portOf, shutDown, Stage, untilClose
 export interface Staging<C> {
   /** Makes what the component talks to, then creates the component; `name` is the one behind the slash of its id. */
   readonly open: (subject: C, stage: Stage, name?: string) => Promise<{ readonly create: () => Instance }>;
-  /** A component that cannot start, and what it says then; a reason where there is no such thing. */
-  readonly unstartable: (
-    subject: C,
-  ) => string | ((stage: Stage) => Promise<{ instance: Instance; unstartable: Unstartable }>);
+  /** Creates the component with a configuration that is not the case's own. */
+  readonly createWith: (subject: C, stage: Stage, config: unknown) => Instance;
 }
 
 /** What every component keeps, whatever it is. */
-export function lifecyclePromises<C>(staging: Staging<C>): readonly ContractPromise<C>[] {
+export function lifecyclePromises<C extends CanFailToStart>(staging: Staging<C>): readonly ContractPromise<C>[] {
   const onStage = (holds: (stage: Stage, subject: C) => Promise<void>) => ({
     holds: async (subject: C): Promise<void> => {
       await using stage = new Stage();
@@ -83,27 +81,21 @@ export function lifecyclePromises<C>(staging: Staging<C>): readonly ContractProm
     },
     {
       name: "says how to mend it where it cannot start, and leaves nothing behind",
-      sparedBy: (subject) => {
-        const unstartable = staging.unstartable(subject);
-        return typeof unstartable === "string" ? unstartable : undefined;
-      },
+      sparedBy: ({ unstartable }) => (typeof unstartable === "string" ? unstartable : undefined),
       ...onStage(async (stage, subject) => {
-        const prepare = staging.unstartable(subject);
-        assert.ok(typeof prepare !== "string");
-        const { instance, unstartable } = await prepare(stage);
-        const before = openResources(stage.folder);
-        // Not through the stage, which would shut it down: a start that fails cleans up by itself.
-        const starting = instance.components.reduce(
-          (earlier, component) => earlier.then(() => component.start(stage)),
-          Promise.resolve(),
-        );
-        await assert.rejects(inTime(starting, "start"), (error) => {
-          assert.ok(error instanceof Error && error.constructor === Error, "an Error for people");
-          assert.match(error.message, unstartable.message);
-          return true;
-        });
-        await assertNothingLeft(stage, before);
-        await inTime(shutDown(instance.components), "shutdown after a start that failed");
+        const { unstartable } = subject;
+        assert.ok(typeof unstartable !== "string");
+        for (const { config, message } of await unstartable(stage)) {
+          const { components } = staging.createWith(subject, stage, config);
+          const before = openResources(stage.folder);
+          await assert.rejects(inTime(startAll(components, stage), "start"), (error) => {
+            assert.ok(error instanceof Error && error.constructor === Error, "an Error for people");
+            assert.match(error.message, message);
+            return true;
+          });
+          await assertNothingLeft(stage, before);
+          await inTime(shutDown(components), "shutdown after a start that failed");
+        }
       }),
     },
     {
@@ -120,6 +112,15 @@ export function lifecyclePromises<C>(staging: Staging<C>): readonly ContractProm
       }),
     },
   ];
+}
+
+interface CanFailToStart {
+  readonly unstartable: string | ((stage: Stage) => Promise<readonly Unstartable[]>);
+}
+
+/** Not through the stage, which would shut them down at its end: a start that fails cleans up by itself. */
+async function startAll(components: Instance["components"], stage: Stage): Promise<void> {
+  for (const component of components) await component.start(stage);
 }
 
 async function assertNothingLeft(stage: Stage, before: ReadonlyMap<string, number>): Promise<void> {

@@ -168,7 +168,7 @@ function exporterWith(fault: (settings: Settings, backend: FakeBackend) => Parti
     name: "faulty",
     factory,
     moods: ["takes", "refuses", "hangs"],
-    unstartable: async () => ({ config: {}, message: /mend it/ }),
+    unstartable: "is tried by an extension",
     open: async () => ({ config: {}, backend }),
   };
 }
@@ -256,7 +256,7 @@ function extensionWith(fault: (settings: Settings, stage: () => Stage) => Partia
     },
     unstartable: async (on) => {
       stage = on;
-      return { config: {}, message: /mend it/ };
+      return [{ config: {}, message: /mend it/ }];
     },
   };
 }

@@ -78,16 +78,7 @@ const lifecycle = lifecyclePromises<ProcessorCase>({
   open: async (subject, stage, name) => ({
     create: () => new Rig(stage, subject, subject.config, name).instance,
   }),
-  unstartable: ({ unstartable: prepare, ...subject }) =>
-    typeof prepare === "string"
-      ? prepare
-      : async (stage) => {
-          const unstartable = await prepare(stage);
-          return {
-            instance: new Rig(stage, { unstartable: prepare, ...subject }, unstartable.config).instance,
-            unstartable,
-          };
-        },
+  createWith: (subject, stage, config) => new Rig(stage, subject, config).instance,
 });
 
 type Holds = (rig: Rig, stage: Stage) => Promise<void>;

@@ -62,10 +62,7 @@ class Rig {
 
 const lifecycle = lifecyclePromises<ReceiverCase>({
   open: async (subject, stage, name) => ({ create: () => Rig.create(stage, subject, name).instance }),
-  unstartable: (subject) => async (stage) => {
-    const unstartable = await subject.unstartable(stage);
-    return { instance: new Rig(stage, subject, unstartable.config).instance, unstartable };
-  },
+  createWith: (subject, stage, config) => new Rig(stage, subject, config).instance,
 });
 
 function onStage(holds: (rig: Rig, stage: Stage) => Promise<void>): { holds(subject: ReceiverCase): Promise<void> } {
