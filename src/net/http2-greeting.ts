@@ -57,6 +57,7 @@ export class Http2Greeting {
     socket.off("readable", this.#onReadable);
     socket.off("close", this.#events.onEnd);
     this.#events.onEnd();
+    if (socket.destroyed) return;
     socket.unshift(this.#bytes);
     this.#events.onHttp2();
   }
