@@ -93,7 +93,17 @@ export class Service {
     for (const place of placed) {
       // Before it starts: one that fails half way must be shut down like the others.
       this.#started.push(place);
-      await place.component.start(this.#host(place.component));
+      await this.#start(place);
+    }
+  }
+
+  /** Whatever a component says of why it cannot start, the error says whose it is: two may have a `tls` each. */
+  async #start({ path, component }: PlacedComponent): Promise<void> {
+    try {
+      await component.start(this.#host(component));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      throw message.startsWith(path) ? error : new Error(`${path}: ${message}`, { cause: error });
     }
   }
 
