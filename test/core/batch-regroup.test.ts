@@ -57,6 +57,21 @@ describe("moveToResource", () => {
     expect(batch.regroupRefused).toBe(0);
   });
 
+  it("takes edits that are used in turn as they are at each move, also where one was changed since", () => {
+    const batch = logsOf({ attributes: [], records: ["a", "b", "a", "b", "a", "b"] });
+    const edits = new Map(["a", "b"].map((name) => [name, { set: { "machine.id": name } }]));
+    let moves = 0;
+    for (const record of batch.view) {
+      if (moves++ === 4) edits.get("a")!.set["machine.id"] = "c";
+      expect(record.moveToResource(edits.get(textOf(record.body))!)).toBe(true);
+    }
+    expect(groupsOf(batch)).toEqual([
+      { resource: { "machine.id": "a" }, bodies: ["a", "a"] },
+      { resource: { "machine.id": "b" }, bodies: ["b", "b", "b"] },
+      { resource: { "machine.id": "c" }, bodies: ["a"] },
+    ]);
+  });
+
   it("joins a group that came with the same attributes in another order", () => {
     const batch = logsOf(
       { attributes: [text("machine.id", "m"), text("a", "1")], records: ["one"] },

@@ -194,8 +194,18 @@ export class AttributesView implements Attributes {
 
   delete(key: string): boolean {
     const pattern = keyPattern(key);
-    if (this.#find(pattern) === undefined) return false;
-    this.#edit(pattern).pair = undefined;
+    const known = this.#peek()?.get(pattern.text);
+    if (known !== undefined) return this.#deleteEdited(known);
+    // One walk, which finds what is to be deleted and says whether there is anything.
+    const fieldStarts = this.#fieldStarts(pattern);
+    if (fieldStarts.length > 0) this.#addEdit(pattern.text, fieldStarts);
+    return fieldStarts.length > 0;
+  }
+
+  #deleteEdited(edit: AttributeEdit): boolean {
+    if (edit.pair === undefined) return false;
+    this.#owner.openEdits();
+    edit.pair = undefined;
     return true;
   }
 

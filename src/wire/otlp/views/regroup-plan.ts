@@ -33,6 +33,9 @@ const NO_MOVES = new Int32Array(0);
 // Tags, lengths and a little more that one more resource and one more scope cost beside their headers.
 const GROUP_OVERHEAD_BYTES = 24;
 
+// The workers of one request, one edit each. With more of them than this each edit is now and then described anew.
+const EDITS_KEPT = 256;
+
 /**
  * Which records move to which resource: a small number per record, since many records share few targets.
  * What a target's resource looks like is worked out when the batch is encoded, from the resource as it stands then.
@@ -48,6 +51,8 @@ export class RegroupPlan {
   #addedBytes = 0;
   readonly #addedBytesMax: number;
   #lastEdit: DescribedEdit | undefined;
+  /** By the object that was handed in, which may have been changed since. */
+  readonly #described = new Map<ResourceEdit, DescribedEdit>();
 
   constructor(state: BatchState) {
     const size = state.bytes.length;
@@ -135,10 +140,18 @@ export class RegroupPlan {
     return cost;
   }
 
-  /** Calls come record after record with an equal edit, so the last one is kept and compared before anything is encoded. */
+  /**
+   * Calls come record after record with an equal edit, or with the same few objects in turn; both are looked for and
+   * compared before anything is encoded.
+   */
   #describe(edit: ResourceEdit): DescribedEdit {
-    if (this.#lastEdit !== undefined && this.#lastEdit.equals(edit)) return this.#lastEdit;
-    return (this.#lastEdit = new DescribedEdit(edit));
+    if (this.#lastEdit?.equals(edit) === true) return this.#lastEdit;
+    const known = this.#described.get(edit);
+    if (known?.equals(edit) === true) return (this.#lastEdit = known);
+    const described = new DescribedEdit(edit);
+    if (this.#described.size >= EDITS_KEPT) this.#described.clear();
+    this.#described.set(edit, described);
+    return (this.#lastEdit = described);
   }
 }
 
