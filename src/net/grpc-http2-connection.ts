@@ -194,6 +194,7 @@ class Session {
   readonly #socket: Socket;
   readonly #http2: ClientHttp2Session;
   readonly #timers = new Set<Timer>();
+  readonly #connectTimer: Timer;
   #readyMs: number | undefined;
   #isOver = false;
   // As node:net and grpc-js put it, for whom connection-advice.ts knows what to do.
@@ -219,8 +220,7 @@ class Session {
     this.#http2.on("goaway", (code, lastStreamId, data) => this.#goaway(code, lastStreamId, data));
     this.#http2.on("close", () => this.#end());
     this.#http2.once("remoteSettings", () => this.#ready());
-    this.#after(CONNECT_MS_MAX, () => {
-      if (this.#readyMs !== undefined) return;
+    this.#connectTimer = this.#after(CONNECT_MS_MAX, () => {
       this.#note(new Error(`connect ETIMEDOUT: no HTTP/2 within ${CONNECT_MS_MAX / 1000} s`));
       this.#http2.destroy();
     });
@@ -258,6 +258,8 @@ class Session {
 
   #ready(): void {
     if (this.#isOver) return;
+    this.#connectTimer.cancel();
+    this.#timers.delete(this.#connectTimer);
     this.#readyMs = this.#settings.clock.monotonicMs();
     this.#reason = "the server closed the connection";
     this.#armKeepalive();

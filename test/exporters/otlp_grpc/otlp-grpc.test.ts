@@ -321,6 +321,24 @@ describe.each(CLIENTS)("over %s", (client, clientCompression) => {
       expect(await sendLogs(exporter)).toEqual(SENT_WHOLE);
     });
 
+    test("to an IP address is checked against it, and Node has nothing to warn of", async () => {
+      const byAddress = await Http2Backend.listen({ ...ca.issue("by-address", "IP:127.0.0.1") });
+      const warnings: string[] = [];
+      const note = (warning: Error): void => void warnings.push(warning.message);
+      process.on("warning", note);
+      const endpoint = `127.0.0.1:${byAddress.port}`;
+      expect(await sendLogs(await startExporter({ endpoint, tls: { ca_file: ca.pair.certFile } }))).toEqual(SENT_WHOLE);
+      const other = `127.0.0.1:${tlsBackend.port}`;
+      const error = await failureOf(
+        sendLogs(await startExporter({ endpoint: other, tls: { ca_file: ca.pair.certFile } })),
+      );
+      expect(error.message).toContain("the server's certificate is for another name");
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off("warning", note);
+      expect(warnings).toEqual([]);
+      await byAddress.close();
+    });
+
     test("to a server of another name is refused, with what to set", async () => {
       const tls = { ca_file: ca.pair.certFile, server_name_override: "elsewhere.example.com" };
       const error = await failureOf(sendLogs(await startExporter({ endpoint: `localhost:${tlsBackend.port}`, tls })));
