@@ -6,7 +6,7 @@ import type { CliIo } from "./io.ts";
 import { writeLines } from "./record-view.ts";
 import type { StoreClient } from "./store-client.ts";
 import { runStoreCommand } from "./store-command.ts";
-import { UsageError } from "./store-options.ts";
+import { LINES_MAX, UsageError } from "./store-options.ts";
 import type { StoreOptions } from "./store-options.ts";
 import { createPaint, readColumns, visibleJson } from "./terminal-text.ts";
 
@@ -14,9 +14,6 @@ const USAGE = `signalbox logs QUERY [--since 1h] [--until 10m] [--limit N] [--js
   QUERY          key:value, key:"a b", key:pre*, level>=warn, words, "words together"; all must hold
   --since        a span before now (15m, 1h30m, 2d), or a time (2026-11-24T13:50:00Z)
   --limit N      the newest N; default ${LIMIT_DEFAULT}`;
-
-/** Lines beyond this are read by a program, which takes pages of the API. */
-const LINES_MAX = 100_000;
 
 /** `signalbox logs`: the newest that match, oldest of them first, so that the last line is the latest. */
 export function runLogsCommand(args: readonly string[], io: CliIo): Promise<number> {

@@ -84,10 +84,17 @@ export function writeLines(records: readonly LogJson[], view: View): string[] {
   return lines;
 }
 
+/** "64 KiB", "9.5 MiB". */
+function formatBytes(bytes: number): string {
+  return bytes < 1024 ** 2 ? `${Math.round(bytes / 1024)} KiB` : `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+}
+
 /** A lead of fixed width and the body, coloured by its level, or by `plainStyle` where the level has no colour. */
 export function writeLine(lead: string, record: LogJson, view: View, plainStyle?: Style): string {
   const body = visibleText(record.message === "" ? (record.event_name ?? "") : record.message);
-  const text = `${lead}  ${body}`;
+  const size = record.shortened_from === undefined ? "" : ` [the beginning of ${formatBytes(record.shortened_from)}]`;
+  // Before the body: there it is not cut off with the rest.
+  const text = `${lead}${size}  ${body}`;
   const line = (view.isFull ? text : cutText(text, view.columns)).trimEnd();
   const style = levelStyle(record.level) ?? plainStyle;
   return style === undefined ? line : view.paint(style, line);

@@ -1,6 +1,9 @@
 import { parseArgs } from "node:util";
 import type { CliIo } from "./io.ts";
 
+/** Lines beyond this are read by a program, which takes pages of the API. */
+export const LINES_MAX = 100_000;
+
 /** Where to ask, common to all commands that read the store. */
 export interface StoreOptions {
   /** As given; undefined for the default address, which may fall back to the folder. */

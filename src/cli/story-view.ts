@@ -1,10 +1,11 @@
 import { formatMs } from "../store/job-verdict.ts";
-import type { AttemptJson, JobStory, PeerJson, StoryLine } from "../store/job-story.ts";
+import type { AttemptJson, GapJson, JobStory, PeerJson, StoryLine } from "../store/job-story.ts";
 import { clockOf, columnWidth, countOf, dayOf, levelLetter, workerName, writeLine } from "./record-view.ts";
 import type { View } from "./record-view.ts";
 import { writeSpanTree } from "./span-view.ts";
 import { cutText, fitText, visibleText } from "./terminal-text.ts";
 import type { Style } from "./terminal-text.ts";
+import { LINES_MAX } from "./store-options.ts";
 
 const OUTCOME_STYLES: Readonly<Record<JobStory["outcome"], Style>> = {
   failed: "bad",
@@ -20,7 +21,7 @@ export function writeStory(story: JobStory, view: View): string[] {
     writeSpans(story, view),
     writeStoryLines(story, view),
     ...writeMachines(story, view),
-    story.is_cut ? ["more records belong to this job than are shown here"] : [],
+    writeLeftOut(story),
   ];
   return sections
     .filter((section) => section.length > 0)
@@ -74,25 +75,60 @@ function writeAttempt(attempt: AttemptJson, view: View): string {
 
 function writeSpans(story: JobStory, view: View): string[] {
   if (story.spans.length === 0) return ["no spans: its workers send no traces, or they have not arrived"];
-  const failed = story.spans.filter((span) => span.status === "error").length;
   const origins = new Set(story.attempts.flatMap((attempt) => attempt.origin_id ?? []));
   return [
-    heading(`${countOf(story.spans.length, "span")}, ${failed} failed`, view),
+    heading(`${countOf(story.counts.spans, "span")}, ${story.counts.failed_spans} failed`, view),
     ...writeSpanTree(story.spans, origins, view),
   ];
 }
 
 function writeStoryLines(story: JobStory, view: View): string[] {
   if (story.lines.length === 0) return ["no log records"];
-  const neighbours = story.lines.filter((line) => line.is_neighbour).length;
-  const own = story.lines.length - neighbours;
+  const { lines: own, neighbours } = story.counts;
   const title = `${countOf(own, "line")} of the job, ${countOf(neighbours, "line")} beside it (·)`;
   const workers = new Set(story.lines.map(workerName));
   // Where all come from one worker the verdict has named it.
   const workerColumns = workers.size > 1 ? columnWidth([...workers], 28) : 0;
   const isOneDay = dayOf(story.from) === dayOf(story.to);
-  const lines = story.lines.map((line) => writeStoryLine(line, story, workerColumns, isOneDay, view));
+  const lines = story.lines.flatMap((line) => [
+    ...(line.gap === undefined ? [] : [view.paint("dim", writeGap(story, line.gap))]),
+    writeStoryLine(line, story, workerColumns, isOneDay, view),
+  ]);
   return [heading(title, view), view.paint("dim", isOneDay ? dayOf(story.from) : "UTC"), ...lines];
+}
+
+/** Never cut to the terminal's width: it is a command to copy. */
+function writeGap(story: JobStory, gap: GapJson): string {
+  // The range includes both ends; a millisecond more than is missing shows the lines on either side of the gap.
+  return `    ... ${countOf(gap.lines, "line")} of the job left out here: ${searchCommand(story.job_id, gap.lines)} --since ${gap.from} --until ${gap.to}`;
+}
+
+function searchCommand(jobId: string, lines: number): string {
+  const id = visibleText(jobId);
+  const term = /^[\w.@-]+$/.test(id) ? `job_id:${id}` : `'job_id:"${id.replaceAll('"', '\\"')}"'`;
+  // Room for both ends and for what else is said in the same millisecond.
+  return `signalbox logs ${term} --limit ${Math.min(LINES_MAX, lines + 100)}`;
+}
+
+/** What the gaps cannot say: spans, neighbours, and where to read everything. */
+function writeLeftOut(story: JobStory): string[] {
+  if (!story.is_cut) return [];
+  const shown = story.lines.filter((line) => line.is_neighbour).length;
+  const parts = [
+    [story.counts.spans - story.spans.length, "span"],
+    [story.counts.lines - (story.lines.length - shown), "line of the job"],
+    [story.counts.neighbours - shown, "line beside it"],
+  ] as const;
+  const missing = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${plural(what, count)}`);
+  const what = missing.length > 0 ? missing.join(", ") : "traces beyond the newest 32";
+  return [
+    `left out above: ${what}. Failures and both ends are shown first; the verdict and the counts are of all.`,
+    `  all lines of the job: ${searchCommand(story.job_id, story.counts.lines)}`,
+  ];
+}
+
+function plural(what: string, count: number): string {
+  return count === 1 ? what : what.replace(/^\w+/, "$&s");
 }
 
 function writeStoryLine(

@@ -34,13 +34,20 @@ async function printTrace(client: StoreClient, path: string, options: StoreOptio
   if (trace === undefined) return EXIT_FAILED;
   const view = { columns: readColumns(io.env), isFull: options.isFull, paint: createPaint(io.isTty, io.env) };
   const failed = trace.spans.filter((span) => span.status === "error").length;
-  const counts = `${countOf(trace.spans.length, "span")}, ${failed} failed; ${countOf(trace.logs.length, "log record")}${writeWorker(trace)}`;
+  const spanCount = trace.spans.length + trace.left_out.spans;
+  const logCount = trace.logs.length + trace.left_out.logs;
+  const counts = `${countOf(spanCount, "span")}, ${failed} failed; ${countOf(logCount, "log record")}${writeWorker(trace)}`;
   const lines = [view.paint("bold", `trace ${trace.trace_id}`), counts, ""];
   if (trace.spans.length > 0) lines.push(...writeSpanTree(trace.spans, undefined, view), "");
   lines.push(...writeLines(trace.logs, view));
-  if (trace.is_cut) lines.push("", "the trace holds more records than are shown here");
+  if (trace.is_cut) lines.push("", writeLeftOut(trace));
   io.stdout(`${lines.join("\n").trimEnd()}\n`);
   return EXIT_OK;
+}
+
+function writeLeftOut({ trace_id, left_out }: TraceRecords): string {
+  const counts = `${countOf(left_out.spans, "span")} and ${countOf(left_out.logs, "log record")}`;
+  return `${counts} left out here: failures, the beginning and the end come first; signalbox logs trace_id:${trace_id}`;
 }
 
 /** Where all spans come from one worker, their tree does not repeat it. */

@@ -191,13 +191,15 @@ function answerTrace(reader: StoreReader, params: URLSearchParams, _nowMs: numbe
     throw new ApiError(400, `format is "${format.slice(0, 20)}"`, {
       fix: `write "otlp", or "records" for the flat form`,
     });
-  const { spans, logs, isCut } = readTraceRequests(reader, traceId);
+  const { spans, logs, leftOut } = readTraceRequests(reader, traceId);
   if (spans.length === 0 && logs.length === 0) throw noTrace(traceId);
   // Two encoded objects become one, without parsing what was just written: {"resourceSpans":...} and {"resourceLogs":...}.
   const parts = [memberText(encodeJsonRequest("traces", spans)), memberText(encodeJsonRequest("logs", logs))];
   const warnings = [
     ...(damageNote(reader).warnings ?? []),
-    ...(isCut ? ["the trace holds more records than one answer"] : []),
+    ...(leftOut.spans + leftOut.logs > 0
+      ? [`${leftOut.spans} spans and ${leftOut.logs} log records of the trace have no room in one answer`]
+      : []),
   ];
   if (warnings.length > 0) parts.push(`"warnings":${JSON.stringify(warnings)}`);
   return { status: 200, body: new TextEncoder().encode(`{${parts.filter((part) => part !== "").join(",")}}`) };

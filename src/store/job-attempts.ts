@@ -14,6 +14,8 @@ export interface Attempt {
   readonly spans: SpanJson[];
   readonly logs: LogJson[];
   readonly recordIds: Set<string>;
+  /** A line has said how it ended. */
+  hasEnded: boolean;
   /** The attempt's number as the worker says it, where it does. */
   readonly given: string | undefined;
 }
@@ -33,6 +35,9 @@ export function splitAttempts(spans: readonly SpanJson[], logs: readonly LogJson
   return attempts.toSorted((left, right) => left.from - right.from);
 }
 
+/** More runs are a loop that uses one job id for all it does: what comes then is counted to the last. */
+const ATTEMPTS_MAX = 500;
+
 function attemptsOfSpans(spans: readonly SpanJson[]): Attempt[] {
   const byId = new Map(spans.map((span) => [span.span_id, span]));
   const attempts: Attempt[] = [];
@@ -42,7 +47,9 @@ function attemptsOfSpans(spans: readonly SpanJson[]): Attempt[] {
     const root = rootOf(span, byId);
     let attempt = attemptByRoot.get(root);
     if (attempt === undefined) {
-      attempt = attempts.findLast((open) => isSameWorker(open, root) && continues(open, root));
+      attempt = attempts.findLast(
+        (open) => isSameWorker(open, root) && (continues(open, root) || attempts.length >= ATTEMPTS_MAX),
+      );
       if (attempt === undefined) attempts.push((attempt = openAttempt(root)));
       attemptByRoot.set(root, attempt);
       attempt.roots.push(root);
@@ -78,6 +85,7 @@ function addLog(attempts: Attempt[], log: LogJson): void {
   if (known === undefined) attempts.push(attempt);
   addTo(attempt, log, log.time_us);
   attempt.logs.push(log);
+  attempt.hasEnded ||= lineOutcome(log) !== undefined;
 }
 
 function findAttempt(attempts: readonly Attempt[], log: LogJson): Attempt | undefined {
@@ -91,13 +99,14 @@ function findAttempt(attempts: readonly Attempt[], log: LogJson): Attempt | unde
   if (within !== undefined) return within;
   // Before, between or after its runs: the run that it follows, else the one that it leads in.
   const nearest = same.findLast((attempt) => attempt.from <= log.time_us) ?? same[0];
+  if (same.length >= ATTEMPTS_MAX) return nearest;
   return nearest !== undefined && startsAnew(nearest, log, given) ? undefined : nearest;
 }
 
 function startsAnew(attempt: Attempt, log: LogJson, given: string | undefined): boolean {
   if (attempt.roots.length > 0) return false;
   if (given !== undefined && attempt.given !== undefined) return given !== attempt.given;
-  return saysStart(log) && attempt.logs.some((line) => lineOutcome(line) !== undefined);
+  return attempt.hasEnded && saysStart(log);
 }
 
 function openAttempt(record: SpanJson | LogJson): Attempt {
@@ -111,6 +120,7 @@ function openAttempt(record: SpanJson | LogJson): Attempt {
     spans: [],
     logs: [],
     recordIds: new Set(),
+    hasEnded: false,
     given: givenNumber(record),
   };
 }
@@ -121,7 +131,7 @@ function addTo(attempt: Attempt, record: SpanJson | LogJson, end: number): void 
   attempt.recordIds.add(record.id);
 }
 
-const ATTEMPT_KEYS = ["job.attempt", "job_attempt", "attempt", "retry_count", "job.retry_count"];
+export const ATTEMPT_KEYS = ["job.attempt", "job_attempt", "attempt", "retry_count", "job.retry_count"];
 
 function givenNumber(record: SpanJson | LogJson): string | undefined {
   const key = ATTEMPT_KEYS.find((name) => Object.hasOwn(record.attributes, name));
@@ -134,5 +144,5 @@ function workerKey(record: SpanJson | LogJson): string {
 }
 
 function isSameWorker(attempt: Attempt, record: SpanJson | LogJson): boolean {
-  return `${attempt.machineId}\0${attempt.workerId}` === workerKey(record);
+  return attempt.machineId === (record.machine_id ?? "") && attempt.workerId === (record.worker_id ?? "");
 }

@@ -3,7 +3,7 @@ import type { LogJson } from "./record-json.ts";
 export type LineOutcome = "failed" | "completed";
 
 // The words of the users' job queue (event_type, job_status) and of common ones; a field is a statement, a text a hint.
-const STATUS_KEYS = ["job_status", "job.status", "event_type", "event.type", "event", "status"];
+export const STATUS_KEYS = ["job_status", "job.status", "event_type", "event.type", "event", "status"];
 const FAILED_STATUS = /(?:^|[._-])(?:failed|failure|error|timeout|timed_out|cancelled|canceled|dead)$/i;
 const COMPLETED_STATUS = /(?:^|[._-])(?:completed|complete|succeeded|success|finished|done)$/i;
 const START_STATUS = /(?:^|[._-])(?:started|claimed|received|processing)$/i;

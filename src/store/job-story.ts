@@ -5,12 +5,18 @@ import type { Verdict } from "./job-verdict.ts";
 import { tallyWorkers, workerJson } from "./machines.ts";
 import type { WorkerJson } from "./machines.ts";
 import type { TimeRange } from "./query-plan.ts";
-import { isoTime } from "./record-json.ts";
+import { ANSWER_BYTES_MAX, isoTime } from "./record-json.ts";
 import type { LogJson, SpanJson } from "./record-json.ts";
-import type { SegmentReader } from "./segment-reader.ts";
+import type { RecordTable } from "./segment-reader.ts";
 import type { StoreReader } from "./store-reader.ts";
-import { gatherJson, traceSelection } from "./trace.ts";
-import type { RowSelection } from "./trace.ts";
+import { readNeighbours } from "./job-neighbours.ts";
+import { gatherJob } from "./job-records.ts";
+import type { JobRecords, OwnRecords } from "./job-records.ts";
+import { loadJson, rowId } from "./record-load.ts";
+import { chooseRows } from "./row-choice.ts";
+import type { FoundRow } from "./row-choice.ts";
+import { RECORD_BYTES_MAX } from "./shorten.ts";
+import { STORY_RECORDS_MAX } from "./trace.ts";
 
 export interface AttemptJson extends Verdict {
   /** From 1, in time order. */
@@ -29,7 +35,24 @@ export type StoryLine = LogJson & {
   readonly attempt?: number;
   /** Said by the job's worker in the job's time, without naming the job. */
   readonly is_neighbour: boolean;
+  /** Lines of the job between the one shown before and this one that the answer has no room for. */
+  readonly gap?: GapJson;
 };
+
+export interface GapJson {
+  readonly lines: number;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Of all records of the job, shown or not. */
+export interface StoryCounts {
+  readonly spans: number;
+  readonly failed_spans: number;
+  readonly lines: number;
+  readonly error_lines: number;
+  readonly neighbours: number;
+}
 
 export type PeerJson = WorkerJson & { readonly machine_id?: string };
 
@@ -49,29 +72,29 @@ export interface JobStory {
   readonly machine_workers: readonly PeerJson[];
   /** Workers of the same service types on other machines, in the same minutes; those that fail first. */
   readonly peers: readonly PeerJson[];
-  /** More records belong to the story than one answer holds. */
+  readonly counts: StoryCounts;
+  /** More records belong to the story than one answer holds: `counts` says how many, `gap` where. */
   readonly is_cut: boolean;
 }
 
-/** Traces that one job is followed into; a retry has one of its own, more is a job id used for something else. */
-const TRACES_MAX = 32;
-/**
- * What a worker says just before it takes a job, and just after it has ended, explains many a failure. The margin is as
- * long as the attempt within these bounds, so that a job of 50 ms does not drown in its neighbours.
- */
-const MARGIN_MICROS_MIN = 500_000;
-const MARGIN_MICROS_MAX = 2_000_000;
 const PEERS_MAX = 50;
 
-/** Everything of one job in time order; undefined where no record names it. */
+/**
+ * Everything of one job in time order; undefined where no record names it. Verdict, counts and times come from all of
+ * its records, and what the answer has room for is chosen last.
+ */
 export function readJobStory(reader: StoreReader, jobId: string): JobStory | undefined {
   const own = gatherJob(reader, jobId);
-  if (own.spans.length === 0 && own.logs.length === 0) return undefined;
-  const attempts = splitAttempts(own.spans, own.logs);
-  const range = timeRange(own.spans, own.logs);
-  const neighbours = gatherNeighbours(reader, attempts, new Set(own.logs.map((log) => log.id)));
+  const [spans, logs] = [own.spans.found, own.logs.found];
+  if (spans.total === 0 && logs.total === 0) return undefined;
+  const attempts = splitAttempts(own.spans.facts, own.logs.facts);
+  const range = { from: Math.min(spans.from, logs.from), to: Math.max(spans.to, logs.to) };
   const judged = attempts.map((attempt, index) => attemptJson(attempt, index + 1));
   const last = judged.at(-1);
+  const shown = showRecords(reader, own, attempts, judged);
+  const room = STORY_RECORDS_MAX - shown.lines.length;
+  const neighbours = readNeighbours(reader, { jobId, traceIds: own.traceIds, attempts }, room, shown.bytesLeft);
+  const found = spans.total + logs.total + neighbours.total;
   return {
     job_id: jobId,
     outcome: last?.outcome ?? "unknown",
@@ -79,85 +102,79 @@ export function readJobStory(reader: StoreReader, jobId: string): JobStory | und
     attempts: judged,
     from: isoTime(range.from),
     to: isoTime(range.to),
-    spans: own.spans.map((span) => ({ ...span, ...attemptOf(attempts, span.id) })),
-    lines: [
-      ...own.logs.map((log) => ({ ...log, ...attemptOf(attempts, log.id), is_neighbour: false })),
-      ...neighbours.lines,
-    ].toSorted((left, right) => left.time_us - right.time_us),
+    spans: shown.spans,
+    lines: [...shown.lines, ...neighbours.lines].toSorted((left, right) => left.time_us - right.time_us),
     ...readPeers(reader, attempts, range),
-    is_cut: own.isCut || neighbours.isCut,
+    counts: {
+      spans: spans.total,
+      failed_spans: spans.failures,
+      lines: logs.total,
+      error_lines: logs.failures,
+      neighbours: neighbours.total,
+    },
+    is_cut: own.hasMoreTraces || found > shown.spans.length + shown.lines.length + neighbours.lines.length,
   };
 }
 
-interface JobRecords {
-  readonly spans: readonly SpanJson[];
-  readonly logs: readonly LogJson[];
-  readonly isCut: boolean;
+interface ShownRecords {
+  readonly spans: readonly StorySpan[];
+  readonly lines: readonly StoryLine[];
+  /** What the lines leave for their neighbours. */
+  readonly bytesLeft: number;
 }
 
-/** What names the job, and what its traces hold besides; a record of a shared trace that names another job is that one's. */
-function gatherJob(reader: StoreReader, jobId: string): JobRecords {
-  const byJob: RowSelection = { index: "job", condition: "r.job_id = ?", values: [jobId] };
-  const spans = gatherJson(reader, "span", () => byJob);
-  const logs = gatherJson(reader, "log", () => byJob);
-  const traceIds = new Set([...spans.records, ...logs.records].flatMap((record) => record.trace_id ?? []));
-  const byTrace = traceSelection([...traceIds].slice(0, TRACES_MAX));
-  const nameless: RowSelection = { ...byTrace, condition: `${byTrace.condition} AND r.job_id IS NULL` };
-  const moreSpans = gatherJson(reader, "span", () => nameless);
-  const moreLogs = gatherJson(reader, "log", () => nameless);
-  return {
-    spans: byTime([...spans.records, ...moreSpans.records]),
-    logs: byTime([...logs.records, ...moreLogs.records]),
-    isCut: [spans, logs, moreSpans, moreLogs].some((part) => part.isCut) || traceIds.size > TRACES_MAX,
-  };
-}
-
-function byTime<T extends { readonly time_us: number }>(records: T[]): T[] {
-  return records.toSorted((left, right) => left.time_us - right.time_us);
-}
-
-function timeRange(spans: readonly SpanJson[], logs: readonly LogJson[]): TimeRange {
-  const from = Math.min(spans[0]?.time_us ?? Infinity, logs[0]?.time_us ?? Infinity);
-  const spanEnd = spans.reduce((end, span) => Math.max(end, span.end_time_us), 0);
-  return { from, to: Math.max(spanEnd, logs.at(-1)?.time_us ?? 0) };
-}
-
-/** Every line of the attempts' workers in the attempts' time. */
-function gatherNeighbours(
+function showRecords(
   reader: StoreReader,
+  own: JobRecords,
   attempts: readonly Attempt[],
-  own: ReadonlySet<string>,
-): { lines: StoryLine[]; isCut: boolean } {
-  const lines = new Map<string, StoryLine>();
-  let isCut = false;
-  for (const [index, attempt] of attempts.entries()) {
-    if (attempt.workerId === "") continue;
-    const found = gatherJson(reader, "log", (segment) => workerSelection(segment, attempt));
-    isCut ||= found.isCut;
-    for (const log of found.records) {
-      if (!own.has(log.id)) lines.set(log.id, { ...log, attempt: index + 1, is_neighbour: true });
-    }
-  }
-  return { lines: [...lines.values()], isCut };
-}
-
-function workerSelection(segment: SegmentReader, attempt: Attempt): RowSelection | undefined {
-  const origins = segment.all("SELECT id FROM origin WHERE machine_id IS ? AND worker_id = ?", [
-    attempt.machineId || null,
-    attempt.workerId,
-  ]);
-  if (origins.length === 0) return undefined;
-  const margin = Math.min(MARGIN_MICROS_MAX, Math.max(MARGIN_MICROS_MIN, attempt.to - attempt.from));
+  judged: readonly AttemptJson[],
+): ShownRecords {
+  const numbers = new Map(attempts.flatMap(({ recordIds }, index) => Array.from(recordIds, (id) => [id, index + 1])));
+  const numberOf = (id: string): { readonly attempt?: number } => {
+    const attempt = numbers.get(id);
+    return attempt === undefined ? {} : { attempt };
+  };
+  const needed = new Set(judged.flatMap(({ origin_id }) => origin_id ?? []));
+  const spans = chooseOwn("span", own.spans, needed);
+  const logs = chooseOwn("log", own.logs, needed);
+  const gaps = findGaps(own.logs, logs);
   return {
-    index: "origin",
-    condition: "r.origin IN (SELECT value FROM json_each(?)) AND r.time BETWEEN ? AND ?",
-    values: [JSON.stringify(origins.map((row) => row["id"])), Math.max(0, attempt.from - margin), attempt.to + margin],
+    spans: loadJson(reader, "span", spans, (span) => ({ ...span, ...numberOf(span.id) })),
+    lines: loadJson(reader, "log", logs, (log) => {
+      const gap = gaps.get(log.id);
+      return { ...log, ...numberOf(log.id), is_neighbour: false, ...(gap !== undefined && { gap }) };
+    }),
+    bytesLeft: logs.reduce((left, { size }) => left - Math.min(size, RECORD_BYTES_MAX), ANSWER_BYTES_MAX),
   };
 }
 
-function attemptOf(attempts: readonly Attempt[], recordId: string): { readonly attempt?: number } {
-  const index = attempts.findIndex((attempt) => attempt.recordIds.has(recordId));
-  return index < 0 ? {} : { attempt: index + 1 };
+function chooseOwn<T extends RecordTable>(table: T, own: OwnRecords<T>, needed: ReadonlySet<string>): FoundRow[] {
+  return chooseRows(own.rows, {
+    rowsMax: STORY_RECORDS_MAX,
+    bytesMax: ANSWER_BYTES_MAX,
+    sizeMax: RECORD_BYTES_MAX,
+    isNeeded: (row) => needed.has(rowId(table, row)),
+  });
+}
+
+/** By the id of the line behind each. Lines that were counted but not read lie somewhere in the middle: the widest gap has them. */
+function findGaps(own: OwnRecords<"log">, shown: readonly FoundRow[]): Map<string, GapJson> {
+  const places = new Map(own.rows.map((row, index) => [row, index]));
+  const gaps = shown.flatMap((row, index) => {
+    const before = shown[index - 1];
+    if (before === undefined) return [];
+    const lines = places.get(row)! - places.get(before)! - 1;
+    return [{ row, lines, from: isoTime(before.time), to: isoTime(row.time) }];
+  });
+  const unread = own.found.total - own.rows.length;
+  const widest = gaps.reduce((most, gap) => Math.max(most, gap.lines), 0);
+  const index = gaps.findIndex(({ lines }) => lines === widest);
+  return new Map(
+    gaps
+      .map(({ row, lines, from, to }, at) => ({ row, gap: { lines: lines + (at === index ? unread : 0), from, to } }))
+      .filter(({ gap }) => gap.lines > 0)
+      .map(({ row, gap }) => [rowId("log", row), gap]),
+  );
 }
 
 function attemptJson(attempt: Attempt, number: number): AttemptJson {

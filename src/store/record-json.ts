@@ -34,6 +34,8 @@ export interface LogJson {
   readonly body?: JsonValue;
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly resource: Readonly<Record<string, JsonValue>>;
+  /** Bytes of the whole record, where this is only its beginning. Its own search answer holds it whole. */
+  readonly shortened_from?: number;
 }
 
 export interface SpanEventJson {
@@ -64,6 +66,8 @@ export interface SpanJson {
   readonly events: readonly SpanEventJson[];
   readonly attributes: Readonly<Record<string, JsonValue>>;
   readonly resource: Readonly<Record<string, JsonValue>>;
+  /** Bytes of the whole record, where this is only its beginning. Its own search answer holds it whole. */
+  readonly shortened_from?: number;
 }
 
 export interface RecordJsons {

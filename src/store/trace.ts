@@ -1,83 +1,16 @@
-import { ANSWER_BYTES_MAX, loadRecords, readJson } from "./record-json.ts";
-import type { LogJson, RecordJsons, SpanJson, StoredRecord } from "./record-json.ts";
+import { ANSWER_BYTES_MAX } from "./record-json.ts";
+import type { LogJson, SpanJson, StoredRecord } from "./record-json.ts";
+import { loadJson, loadStored } from "./record-load.ts";
 import { joinRequest } from "./request-pieces.ts";
 import type { ResourcePiece } from "./request-pieces.ts";
-import type { RecordTable, SegmentReader, SqlValue } from "./segment-reader.ts";
+import { chooseRows, findRows } from "./row-choice.ts";
+import type { FoundRow, RowSelection } from "./row-choice.ts";
+import type { RecordTable } from "./segment-reader.ts";
+import { RECORD_BYTES_MAX } from "./shorten.ts";
 import type { StoreReader } from "./store-reader.ts";
 
-/** Spans, and lines, of one trace or one job in one answer. A person reads some hundreds; beyond it the answer says that it is cut. */
+/** Spans, and lines, of one trace or one job in one answer. A person reads some hundreds; beyond it the answer says what it lacks. */
 export const STORY_RECORDS_MAX = 5_000;
-
-export interface Gathered<T> {
-  /** In time order. */
-  readonly records: readonly T[];
-  /** There are more than the bound lets in. */
-  readonly isCut: boolean;
-}
-
-/** Which rows: a condition over `r` that names an index's columns, with its values. */
-export interface RowSelection {
-  /** The index that the condition walks. */
-  readonly index: "job" | "trace" | "origin";
-  readonly condition: string;
-  readonly values: readonly SqlValue[];
-}
-
-/**
- * Oldest first over all segments, bounded in number and bytes. `select` may look into the segment first, and returns
- * undefined where it holds nothing.
- */
-function gather<T>(
-  reader: StoreReader,
-  table: RecordTable,
-  select: (segment: SegmentReader) => RowSelection | undefined,
-  load: (segment: SegmentReader, ids: readonly number[]) => T[],
-): Gathered<T> {
-  const found: { time: number; value: T }[] = [];
-  let isCut = false;
-  let bytes = 0;
-  reader.visitSegments((segment) => {
-    const selection = select(segment);
-    if (selection === undefined) return;
-    const rows = selectRows(segment, table, selection);
-    const kept = rows.filter((row, index) => {
-      bytes += row.size;
-      return found.length + index < STORY_RECORDS_MAX && bytes <= ANSWER_BYTES_MAX;
-    });
-    isCut ||= kept.length < rows.length;
-    const values = load(
-      segment,
-      kept.map(({ id }) => id),
-    );
-    kept.forEach(({ time }, index) => found.push({ time, value: values[index]! }));
-  });
-  // toSorted() is stable: within one microsecond the order of arrival in a segment stays.
-  return { records: found.toSorted((left, right) => left.time - right.time).map(({ value }) => value), isCut };
-}
-
-interface FoundRow {
-  readonly id: number;
-  readonly time: number;
-  readonly size: number;
-}
-
-function selectRows(segment: SegmentReader, table: RecordTable, selection: RowSelection): FoundRow[] {
-  const sql = `SELECT r.id AS id, r.time AS time, length(r.bytes) AS size FROM ${table} AS r INDEXED BY ${table}_${selection.index}
-    WHERE ${selection.condition} AND within_budget() ORDER BY r.time, r.id LIMIT ?`;
-  return segment.all(sql, [...selection.values, STORY_RECORDS_MAX + 1]).map((row) => ({
-    id: Number(row["id"]),
-    time: Number(row["time"]),
-    size: Number(row["size"]),
-  }));
-}
-
-export function gatherJson<T extends RecordTable>(
-  reader: StoreReader,
-  table: T,
-  select: (segment: SegmentReader) => RowSelection | undefined,
-): Gathered<RecordJsons[T]> {
-  return gather(reader, table, select, (segment, ids) => readJson(segment, table, ids));
-}
 
 export function traceSelection(traceIds: readonly string[]): RowSelection {
   const condition = "r.trace_id IN (SELECT value FROM json_each(?))";
@@ -88,36 +21,59 @@ export interface TraceRecords {
   readonly trace_id: string;
   readonly spans: readonly SpanJson[];
   readonly logs: readonly LogJson[];
+  readonly left_out: LeftOut;
   readonly is_cut: boolean;
 }
 
+/** What belongs to the trace, and this answer has no room for. */
+export interface LeftOut {
+  readonly spans: number;
+  readonly logs: number;
+}
+
 export function readTraceRecords(reader: StoreReader, traceId: string): TraceRecords {
-  const spans = gatherJson(reader, "span", () => traceSelection([traceId]));
-  const logs = gatherJson(reader, "log", () => traceSelection([traceId]));
-  return { trace_id: traceId, spans: spans.records, logs: logs.records, is_cut: spans.isCut || logs.isCut };
+  const chosen = chooseTrace(reader, traceId, RECORD_BYTES_MAX);
+  const spans = loadJson(reader, "span", chosen.spans, (span) => span);
+  const logs = loadJson(reader, "log", chosen.logs, (log) => log);
+  const left_out = chosen.leftOut;
+  return { trace_id: traceId, spans, logs, left_out, is_cut: left_out.spans + left_out.logs > 0 };
 }
 
 export interface TraceRequests {
   /** One OTLP request of its spans, and one of its log records; no bytes for none. */
   readonly spans: Uint8Array;
   readonly logs: Uint8Array;
-  readonly isCut: boolean;
+  readonly leftOut: LeftOut;
 }
 
 /** A trace as it came: the stored bytes under their resources and scopes. */
 export function readTraceRequests(reader: StoreReader, traceId: string): TraceRequests {
-  const requestOf = (table: RecordTable): { bytes: Uint8Array; isCut: boolean } => {
-    const found = gather(
-      reader,
-      table,
-      () => traceSelection([traceId]),
-      (segment, ids) => loadRecords(segment, table, ids),
-    );
-    return { bytes: joinRequest(groupPieces(found.records)), isCut: found.isCut };
+  const chosen = chooseTrace(reader, traceId, Infinity);
+  const requestOf = (table: RecordTable, rows: readonly FoundRow[]): Uint8Array =>
+    joinRequest(groupPieces(loadStored(reader, table, rows)));
+  return {
+    spans: requestOf("span", chosen.spans),
+    logs: requestOf("log", chosen.logs),
+    leftOut: chosen.leftOut,
   };
-  const spans = requestOf("span");
-  const logs = requestOf("log");
-  return { spans: spans.bytes, logs: logs.bytes, isCut: spans.isCut || logs.isCut };
+}
+
+interface ChosenTrace {
+  readonly spans: readonly FoundRow[];
+  readonly logs: readonly FoundRow[];
+  readonly leftOut: LeftOut;
+}
+
+function chooseTrace(reader: StoreReader, traceId: string, sizeMax: number): ChosenTrace {
+  const limits = { rowsMax: STORY_RECORDS_MAX, bytesMax: ANSWER_BYTES_MAX, sizeMax };
+  const choose = (table: RecordTable): { rows: FoundRow[]; leftOut: number } => {
+    const found = findRows(reader, table, () => [traceSelection([traceId])], STORY_RECORDS_MAX);
+    const rows = chooseRows(found.rows, limits);
+    return { rows, leftOut: found.total - rows.length };
+  };
+  const spans = choose("span");
+  const logs = choose("log");
+  return { spans: spans.rows, logs: logs.rows, leftOut: { spans: spans.leftOut, logs: logs.leftOut } };
 }
 
 /** Records of equal resources and scopes under one; groups in first-seen order. */
