@@ -4,13 +4,18 @@ import type { Secret } from "../config/types.ts";
 
 /** The settings that every client towards a backend shares: TLS and headers. Names and defaults are the Collector's. */
 
-/** A setting of the Collector's that is not there yet: refused with a sentence, instead of as a mistyped key. */
-export function notYet(instead: string): z.ZodOptional<z.ZodUnknown> {
+/**
+ * A setting of the Collector's that is not there yet: refused with a sentence, instead of as a mistyped key.
+ * `extensions`: the kind of extension that it names, where none exists yet.
+ */
+export function notYet(instead: string, extensions?: string): z.ZodOptional<z.ZodUnknown> {
+  const message =
+    extensions === undefined ? "is not supported yet" : `names an ${extensions} extension, and none exists yet`;
   const schema = z
     .unknown()
     .optional()
     .superRefine((value, context) => {
-      if (value !== undefined) refuse(context, { message: "is not supported yet", fix: instead });
+      if (value !== undefined) refuse(context, { message, fix: instead });
     });
   return annotate(schema, { type: "none" });
 }

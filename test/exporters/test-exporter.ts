@@ -53,6 +53,9 @@ export const NO_HOST: Host = {
   reportFatal: (_id, error) => {
     throw error;
   },
+  reportPermanent: (_id, error) => {
+    throw error;
+  },
 };
 
 export function outgoing(signal: Signal, slices: readonly Uint8Array[], itemCount = 1): OutgoingRequest {

@@ -70,9 +70,7 @@ const fileBlock = block({
   create_directory: z.boolean().default(false).describe("Make the folder of path where there is none."),
   directory_permissions: permissions.optional().describe("Of folders that are made, less the umask; default 0755."),
   group_by: groupBy.describe("Writes to several files."),
-  encoding: notYet("write format: json or proto; encodings are extensions, which do not exist yet").describe(
-    "Not supported yet.",
-  ),
+  encoding: notYet("leave it out, and write format: json or proto", "encoding").describe("Not supported yet."),
   timeout: timeoutSchema("30s").describe("Time for one attempt."),
   retry_on_failure: retrySchema.describe("When a failed write is tried again."),
   sending_queue: sendingQueueSchema.describe("The queue before this destination."),

@@ -74,7 +74,7 @@ export const otlpGrpcConfig = block({
   read_buffer_size: withoutEffect(z.number().optional(), "Node sizes its own buffers").describe(
     "Read for compatibility.",
   ),
-  auth: notYet("put the token into headers").describe("Not supported yet."),
+  auth: notYet("put the token into headers", "authenticator").describe("Not supported yet."),
   middlewares: notYet("leave it out").describe("Not supported yet."),
 });
 

@@ -94,7 +94,7 @@ const configBlock = block({
   proxy_url: proxyUrl
     .optional()
     .describe("The proxy to go through, with credentials where it wants any. Default: none."),
-  auth: notYet("put the token into headers").describe("Not supported yet."),
+  auth: notYet("put the token into headers", "authenticator").describe("Not supported yet."),
   cookies: withoutEffect(optionalBlock(block({})), "cookies of the backend are not kept").describe(
     "Read for compatibility.",
   ),

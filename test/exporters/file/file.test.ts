@@ -402,7 +402,7 @@ describe("the configuration", () => {
     [{ append: true, rotation: {} }, "append: append and rotation enabled at the same time is not supported"],
     [{ format: "xml" }, "format: format type is not supported"],
     [{ compression: "gzip" }, "compression: compression is not supported"],
-    [{ encoding: "otlp_encoding" }, "encoding: is not supported yet"],
+    [{ encoding: "otlp_encoding" }, "encoding: names an encoding extension, and none exists yet"],
     [
       { directory_permissions: "0700" },
       "directory_permissions: directory_permissions requires create_directory to be true",

@@ -45,7 +45,7 @@ describe("the configuration", () => {
     [{ endpoint, compression: "zstd", compression_params: { level: 15 } }, []],
     [{ endpoint, compression: "none", compression_params: { level: 0 } }, []],
     [{ endpoint, headers: { constructor: "x" } }, []],
-    [{ endpoint, auth: {} }, ["auth: is not supported yet"]],
+    [{ endpoint, auth: {} }, ["auth: names an authenticator extension, and none exists yet"]],
   ])("of %j has the problems %j", (config, problems) => {
     expect(problemsOf(config)).toEqual(problems);
   });
