@@ -14,6 +14,8 @@ import { traceSelection } from "./trace.ts";
  * failures are read first, which is what verdicts rest on; it is counted whole all the same.
  */
 const SCAN_RECORDS_MAX = 10_000;
+/** Rows that the choice is made from, by time and level alone: around a failure in the middle of these lie its neighbours. */
+const FOUND_ROWS_MAX = 50_000;
 const SCAN_BYTES_MAX = 64 * 1024 * 1024;
 
 /** Traces that one job is followed into, the newest; a retry has one of its own, more is a job id used for something else. */
@@ -77,7 +79,7 @@ function readOwn<T extends RecordTable>(
   selections: readonly RowSelection[],
   factsOf: (json: RecordJsons[T]) => RecordJsons[T],
 ): OwnRecords<T> {
-  const found = findRows(reader, table, () => selections, SCAN_RECORDS_MAX);
+  const found = findRows(reader, table, () => selections, FOUND_ROWS_MAX);
   const rows = chooseRows(found.rows, { rowsMax: SCAN_RECORDS_MAX, bytesMax: SCAN_BYTES_MAX });
   return { found, rows, facts: loadJson(reader, table, rows, factsOf) };
 }
