@@ -1,4 +1,4 @@
-import { systemClock } from "../core/clock.ts";
+import { sleep, systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import { VERSION } from "../core/version.ts";
 import { formatBanner } from "../service/banner.ts";
@@ -29,7 +29,13 @@ async function runService(loaded: LoadedGateway, logger: Logger, io: CliIo): Pro
   let service: Service;
   try {
     service = new Service({ configuration: loaded.configuration, logger, onFatal: () => end.request(EXIT_FAILED) });
-    await service.start();
+    // A start that hangs (a dead disk, a name server) must still be stoppable.
+    const stoppedEarly = await Promise.race([service.start().then(() => undefined), end.requested]);
+    if (stoppedEarly !== undefined) {
+      logger.info("stopped before everything had started");
+      await Promise.race([service.shutdown(), sleep(systemClock, loaded.configuration.signalbox.shutdown_timeout)]);
+      return stoppedEarly;
+    }
   } catch (error) {
     io.stderr(`${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_FAILED;
@@ -67,7 +73,8 @@ const ALIVE_MS = 2 ** 31 - 1;
 function guardProcess({ processorOrigins }: LoadedGateway, logger: Logger, end: EndOfRun): Disposable {
   let isStopping = false;
   const onSignal = (): void => {
-    if (isStopping) process.exit(EXIT_FAILED);
+    // Not process.exit(): that waits for threads, and one that hangs may be why somebody asks twice.
+    if (isStopping) process.kill(process.pid, "SIGKILL");
     isStopping = true;
     end.request(EXIT_OK);
   };

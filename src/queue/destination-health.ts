@@ -30,6 +30,7 @@ export class DestinationHealth {
   /** Requests whose last attempt failed. It is back when none is left: one success among failures is not news. */
   #failingCount = 0;
   #lastError: ConsumeError | undefined;
+  readonly #onTrouble: (() => void)[] = [];
 
   constructor(settings: DestinationHealthSettings) {
     this.#destination = settings.destination;
@@ -43,6 +44,12 @@ export class DestinationHealth {
     return this.#lastError?.message;
   }
 
+  /** Calls back once, at once where there is trouble already, else when it begins. */
+  whenInTrouble(callback: () => void): void {
+    if (this.#lastError === undefined) this.#onTrouble.push(callback);
+    else callback();
+  }
+
   /** A request began to fail. Call recovered() or gaveUp() when it ends. */
   failing(error: ConsumeError): void {
     this.#failingCount += 1;
@@ -50,6 +57,7 @@ export class DestinationHealth {
       this.#logger.warn(`destination ${this.#destination} unreachable: ${error.message}; ${this.#meanwhile()}`);
     }
     this.#lastError = error;
+    for (const callback of this.#onTrouble.splice(0)) callback();
   }
 
   /** A request that had failed got through. */

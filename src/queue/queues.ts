@@ -107,6 +107,7 @@ class GatewayQueues implements Queues, AdmissionOffice {
   readonly #pressure = new PressureBoard();
   readonly #targets = new Map<string, Target>();
   readonly #queues: SendingQueue[] = [];
+  readonly #health = new Map<string, DestinationHealth>();
   readonly #directs: DirectDestination[] = [];
   #shutdown: Promise<readonly LeftOver[]> | undefined;
 
@@ -167,7 +168,8 @@ class GatewayQueues implements Queues, AdmissionOffice {
 
   async #drain(signal: AbortSignal): Promise<readonly LeftOver[]> {
     this.refuseWaiting();
-    await Promise.all([...this.#queues, ...this.#directs].map((destination) => destination.drain(signal)));
+    const drains = this.#queues.map((queue) => queue.drain(this.#patienceWith(queue, signal)));
+    await Promise.all([...drains, ...this.#directs.map((direct) => direct.drain(signal))]);
     await this.journal.close();
     const left = this.#queues.map(({ destination, signal: of, queuedItems, inFlightItems }) => {
       return { destination, signal: of, items: queuedItems + inFlightItems };
@@ -175,6 +177,14 @@ class GatewayQueues implements Queues, AdmissionOffice {
     const leftOvers = left.filter(({ items }) => items > 0);
     for (const leftOver of leftOvers) this.#reportLeft(leftOver);
     return leftOvers;
+  }
+
+  /** What is safe on disk does not wait for a backend that is away: the next process is up sooner, and sends it. */
+  #patienceWith({ destination }: SendingQueue, signal: AbortSignal): AbortSignal {
+    if (!this.#storage.isDurable) return signal;
+    const trouble = new AbortController();
+    this.#health.get(destination)?.whenInTrouble(() => trouble.abort());
+    return AbortSignal.any([signal, trouble.signal]);
   }
 
   #reportLeft({ destination, signal, items }: LeftOver): void {
@@ -188,6 +198,7 @@ class GatewayQueues implements Queues, AdmissionOffice {
     const { sender, retry, timeoutMs, requestBytesMax = Infinity } = settings;
     const meanwhile = (): string => this.#meanwhile(settings.id);
     const health = new DestinationHealth({ destination: settings.id, clock, logger, meanwhile });
+    this.#health.set(settings.id, health);
     for (const signal of settings.signals ?? SIGNALS) {
       const delivery = new Delivery({ sender, retry, timeoutMs, requestBytesMax, clock, random, health });
       this.#addTarget(settings, signal, delivery, () => troubleOf(health));

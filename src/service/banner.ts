@@ -7,6 +7,9 @@ export interface BannerSettings {
   readonly command: string;
 }
 
+/** Where `signalbox logs`, `trace` and `job` ask (cli/store-client.ts). */
+const STORE_URL_DEFAULT = "http://127.0.0.1:4319";
+
 /** What a person needs to know once it runs: where it listens, what to set in a worker, where the data lies, how to look at it. */
 export function formatBanner({ version, listening, command }: BannerSettings): string {
   const width = Math.max(...listening.map(({ what }) => what.length));
@@ -43,12 +46,17 @@ function workerHint(listening: readonly Listening[]): string[] {
 }
 
 function storeHint(listening: readonly Listening[], command: string): string[] {
-  if (!listening.some(({ what }) => what === "store API")) return [];
-  return ["Look at it with", `  ${command} logs 'level:error'`, `  ${command} job JOB_ID`];
+  const store = listening.find(({ what }) => what === "store API");
+  if (store === undefined) return [];
+  // The commands ask the default address; any other is said, so that a line copied from here asks this gateway.
+  const isDefault = asUrl(store.address) === STORE_URL_DEFAULT;
+  const dashes = command.startsWith("npm ") ? " --" : "";
+  const where = isDefault ? "" : `${dashes} --url ${asUrl(store.address)}`;
+  return ["Look at it with", `  ${command} logs 'level:error'${where}`, `  ${command} job JOB_ID${where}`];
 }
 
 function asUrl(address: string): string {
   // A worker on this machine cannot connect to "any address".
   const reachable = address.replace(/^(?:0\.0\.0\.0|\[::\])(?=:)/, "127.0.0.1");
-  return reachable.includes("://") ? reachable : `http://${reachable}`;
+  return reachable.includes("://") || reachable.startsWith("unix:") ? reachable : `http://${reachable}`;
 }

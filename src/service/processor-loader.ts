@@ -115,14 +115,23 @@ class Loader implements LoadedProcessors {
   /** The module's exports, or undefined where it does not come back. */
   async #importInTime(origin: ProcessorOrigin): Promise<unknown> {
     const done = new AbortController();
+    // Timers of the Clock do not keep the process alive, and a file that awaits what never comes keeps nothing else.
+    const alive = keepAlive();
     const url = generationUrl(pathToFileURL(origin.file), this.#generation);
     const module = runAs(origin, (): Promise<unknown> => import(url));
     try {
       return await Promise.race([module, sleep(this.#clock, IMPORT_MS_MAX, done.signal)]);
     } finally {
       done.abort();
+      alive.close();
     }
   }
+}
+
+function keepAlive(): { close(): void } {
+  const { port1 } = new MessageChannel();
+  port1.ref();
+  return port1;
 }
 
 async function findProcessors(folder: string): Promise<ProcessorOrigin[] | ProcessorProblem> {

@@ -20,9 +20,10 @@ async function start(
   storage: string,
   extensions = "[file_storage]",
   queue = "{ storage: file_storage }",
+  patience = "200ms",
 ): Promise<Gateway> {
   const text = `
-signalbox: { shutdown_timeout: 200ms }
+signalbox: { shutdown_timeout: ${patience} }
 extensions: ${storage}
 receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:0" } } } }
 exporters: { otlp_http: { endpoint: "http://127.0.0.1:1", sending_queue: ${queue} } }
@@ -57,6 +58,15 @@ describe("file_storage", () => {
     expect(second.ledger.destinations).toMatchObject([
       { destination: "otlp_http", carried_over: 3, admitted: 2, queued: 5 },
     ]);
+  });
+
+  test("does not let a stop wait for a backend that is away: the disk has it", async () => {
+    const storage = `{ file_storage: { directory: ${JSON.stringify(folder)} } }`;
+    const gateway = await start(storage, "[file_storage]", "{ storage: file_storage }", "1h");
+    expect(await send(gateway, 1)).toBe(200);
+    // The first attempt has failed by now, or fails while it drains: neither waits for an hour.
+    await gateway.shutdown();
+    expect(gateway.ledger.destinations).toMatchObject([{ admitted: 1, queued: 1 }]);
   });
 
   test("refuses a folder that is missing, is a file, or is another gateway's, with what to do", async () => {
