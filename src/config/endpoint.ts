@@ -4,6 +4,8 @@ export interface Endpoint {
   /** Without brackets; "" means every address of the machine. */
   readonly host: string;
   readonly port: number;
+  /** A Unix socket: host and port say nothing then. */
+  readonly path?: string;
 }
 
 const PORT = /^\d{1,5}$/;
@@ -36,7 +38,13 @@ function hostProblem(host: string): string {
   return "the host is not a name or an address";
 }
 
-/** The opposite of parseEndpoint. */
+/** A place to listen that is a file. */
+export function unixEndpoint(path: string): Endpoint {
+  return { host: "", port: 0, path };
+}
+
+/** The opposite of parseEndpoint; a Unix socket as gRPC's clients write it. */
 export function formatEndpoint(endpoint: Endpoint): string {
+  if (endpoint.path !== undefined) return `unix:${endpoint.path}`;
   return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
 }

@@ -78,18 +78,17 @@ function sectionSchema(section: string, factories: readonly ComponentFactory[]):
   return openSchema({ description, ...map });
 }
 
+function idList(what: string): Json {
+  return { type: "array", items: { type: "string" }, description: `The ids of ${what}.` };
+}
+
 function serviceSchema(): Json {
-  const ids = (what: string): Json => ({
-    type: "array",
-    items: { type: "string" },
-    description: `The ids of ${what}.`,
-  });
   const pipeline = {
     type: "object",
     properties: {
-      receivers: ids("the receivers, or connectors, whose data enters here"),
-      processors: ids("the processors, in the order that data passes them"),
-      exporters: ids("the exporters, or connectors, that all get it"),
+      receivers: idList("the receivers, or connectors, whose data enters here"),
+      processors: idList("the processors, in the order that data passes them"),
+      exporters: idList("the exporters, or connectors, that all get it"),
     },
     additionalProperties: false,
   };
@@ -99,14 +98,11 @@ function serviceSchema(): Json {
     patternProperties: { [idPattern(`(${SIGNALS.join("|")})`)]: pipeline },
     additionalProperties: false,
   };
+  const extensions = idList("the extensions, in the order they start");
   return {
     type: "object",
     description: "What runs.",
-    properties: {
-      extensions: ids("the extensions, in the order they start"),
-      pipelines,
-      telemetry: settingsJsonSchema(telemetryConfig),
-    },
+    properties: { extensions, pipelines, telemetry: settingsJsonSchema(telemetryConfig) },
     additionalProperties: false,
   };
 }

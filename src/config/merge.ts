@@ -31,11 +31,18 @@ function merge(below: Located, above: Located, path: Path, erased: Erased[]): Lo
     const present = entries.get(key);
     const at = [...path, key];
     if (present === undefined) entries.set(key, entry);
-    else entries.set(key, { ...entry, node: merge(present.node, entry.node, at, erased) });
+    else entries.set(key, mergeEntry(present, entry, at, erased));
     if (isNull(entry.node) && present?.node.kind === "map" && present.node.entries.size > 0)
       erased.push({ path: at, position: entry.keyPosition });
   }
-  return mapNode(entries, above.position);
+  return mapNode(entries, below.position);
+}
+
+/** A map that goes on stands where it began; what replaces something stands where it is. */
+function mergeEntry(present: LocatedEntry, entry: LocatedEntry, at: Path, erased: Erased[]): LocatedEntry {
+  const node = merge(present.node, entry.node, at, erased);
+  const { keyPosition } = node === entry.node ? entry : present;
+  return { keyPosition, node };
 }
 
 const KEY_DELIMITER = "::";

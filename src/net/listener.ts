@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import type { AddressInfo, Server } from "node:net";
-import { formatEndpoint } from "../config/endpoint.ts";
+import { formatEndpoint, unixEndpoint } from "../config/endpoint.ts";
 import type { Endpoint } from "../config/endpoint.ts";
 
 /**
@@ -15,13 +15,16 @@ export interface ListenSettings {
   readonly owner: string;
   /** The key below it that holds the endpoint, `protocols.grpc.endpoint`; errors tell to change it. */
   readonly endpointKey: string;
+  /** Told of what is not as asked, and works all the same. */
+  readonly warn?: (message: string) => void;
 }
 
 /** Makes any TCP server listen; resolves with where it really does. Errors say what to do, with the system's error as cause. */
 export async function listen(server: Server, settings: ListenSettings): Promise<Endpoint> {
   server.maxConnections = CONNECTIONS_MAX;
   try {
-    return await bind(server, await resolveHost(settings.endpoint.host), settings.endpoint.port);
+    const { host, path } = settings.endpoint;
+    return path === undefined ? await bind(server, await resolveHost(host), settings) : await bindOnce(server, { path });
   } catch (error) {
     throw new Error(explain(error, settings), { cause: error });
   }
@@ -35,31 +38,39 @@ async function resolveHost(host: string): Promise<string> {
   return best?.address ?? host;
 }
 
-async function bind(server: Server, host: string, port: number): Promise<Endpoint> {
+const NO_IPV6 = ["EAFNOSUPPORT", "EADDRNOTAVAIL"];
+
+async function bind(server: Server, host: string, settings: ListenSettings): Promise<Endpoint> {
+  const { endpoint, owner, endpointKey, warn } = settings;
   try {
-    return await bindOnce(server, host, port);
+    return await bindOnce(server, { host, port: endpoint.port });
   } catch (error) {
-    // Every address of a machine without IPv6 is every IPv4 address.
-    if (host === "::" && ["EAFNOSUPPORT", "EADDRNOTAVAIL"].includes(codeOf(error))) {
-      return bindOnce(server, "0.0.0.0", port);
+    if (host !== "::" || !NO_IPV6.includes(codeOf(error))) throw error;
+    // Every address of a machine without IPv6 is every IPv4 address; who left the host out asked for no more.
+    if (endpoint.host !== "") {
+      const place = `${formatEndpoint(endpoint)} (${endpointKey})`;
+      warn?.(`${owner}: this machine has no IPv6: listening on 0.0.0.0:${endpoint.port} instead of ${place}`);
     }
-    throw error;
+    return bindOnce(server, { host: "0.0.0.0", port: endpoint.port });
   }
 }
 
-function bindOnce(server: Server, host: string, port: number): Promise<Endpoint> {
+type Place = { readonly host: string; readonly port: number } | { readonly path: string };
+
+function bindOnce(server: Server, place: Place): Promise<Endpoint> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host, port }, () => {
+    server.listen(place, () => {
       server.removeListener("error", reject);
-      const bound = server.address() as AddressInfo;
-      resolve({ host: bound.address, port: bound.port });
+      const bound = server.address() as AddressInfo | string;
+      resolve(typeof bound === "string" ? unixEndpoint(bound) : { host: bound.address, port: bound.port });
     });
   });
 }
 
 function explain(error: unknown, { endpoint, owner, endpointKey }: ListenSettings): string {
   const place = formatEndpoint(endpoint);
+  if (endpoint.path !== undefined) return `${owner}: cannot listen on ${place} (${endpointKey}): ${unixReason(error)}`;
   switch (codeOf(error)) {
     case "EADDRINUSE":
       return `${owner}: ${place} is in use by another process; stop it (a Collector?) or set ${endpointKey} to another port`;
@@ -72,6 +83,19 @@ function explain(error: unknown, { endpoint, owner, endpointKey }: ListenSetting
       return `${owner}: the host of ${place} has no address; set ${endpointKey} to an address of this machine`;
     default:
       return `${owner}: cannot listen on ${place} (${endpointKey}): ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+function unixReason(error: unknown): string {
+  switch (codeOf(error)) {
+    case "EADDRINUSE":
+      return "there is such a file already; remove it if no process listens there";
+    case "EACCES":
+      return "no right to make a file there";
+    case "ENOENT":
+      return "there is no such folder";
+    default:
+      return error instanceof Error ? error.message : String(error);
   }
 }
 

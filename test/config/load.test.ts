@@ -94,7 +94,11 @@ describe("a sound configuration", () => {
         "receivers: {spans_only: }\nexporters: {debug: }\nservice: {pipelines: {traces: {receivers: [spans_only], exporters: [debug]}}}",
       ),
     );
-    expect(bare.service.telemetry).toEqual({ metrics: { level: "normal" }, logs: { level: "info" }, resource: {} });
+    expect(bare.service.telemetry).toEqual({
+      metrics: { level: "normal" },
+      logs: { level: "info", encoding: "console", initial_fields: {} },
+      resource: {},
+    });
     expect(bare.signalbox).toEqual({ processors: [], shutdown_timeout: 10_000 });
   });
 

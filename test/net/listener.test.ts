@@ -1,8 +1,13 @@
 import { connect, createServer } from "node:net";
 import type { Server } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
-import { listen } from "../../src/net/listener.ts";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { formatEndpoint, unixEndpoint } from "../../src/config/endpoint.ts";
 import type { Endpoint } from "../../src/config/endpoint.ts";
+import { listen } from "../../src/net/listener.ts";
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -23,6 +28,56 @@ function reach(host: string, port: number): Promise<string> {
     socket.resume();
   });
 }
+
+/** A machine without IPv6: its first attempt to listen fails as there. */
+function startWithoutIpv6(host: string, code: string): { listening: Promise<Endpoint>; warnings: string[] } {
+  const server = createServer((socket) => socket.end());
+  servers.push(server);
+  const really = server.listen.bind(server);
+  server.listen = ((...[place, done]: [{ host: string; port: number }, () => void]) => {
+    if (place.host !== "::") return really(place, done);
+    queueMicrotask(() => server.emit("error", Object.assign(new Error(`listen ${code}`), { code })));
+    return server;
+  }) as Server["listen"];
+  const warnings: string[] = [];
+  const settings = { endpoint: { host, port: 0 }, owner: "receivers.test", endpointKey: "endpoint" };
+  return { listening: listen(server, { ...settings, warn: (message) => warnings.push(message) }), warnings };
+}
+
+describe("listen on every address of a machine without IPv6", () => {
+  it.each(["EAFNOSUPPORT", "EADDRNOTAVAIL"])("takes IPv4's, and says so in one line (%s)", async (code) => {
+    const { listening, warnings } = startWithoutIpv6("::", code);
+    const { host, port } = await listening;
+    expect([host, await reach("127.0.0.1", port)]).toEqual(["0.0.0.0", "connected"]);
+    expect(warnings).toEqual([
+      "receivers.test: this machine has no IPv6: listening on 0.0.0.0:0 instead of [::]:0 (endpoint)",
+    ]);
+  });
+
+  it("says nothing where the endpoint has no host: IPv4's are all there are", async () => {
+    const { listening, warnings } = startWithoutIpv6("", "EAFNOSUPPORT");
+    expect([(await listening).host, warnings]).toEqual(["0.0.0.0", []]);
+  });
+
+  it("gives up on any other error", async () => {
+    await expect(startWithoutIpv6("::", "EADDRINUSE").listening).rejects.toThrow("is in use by another process");
+  });
+});
+
+describe("listen on a Unix socket", () => {
+  it("makes the socket, and takes it away at the end", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "signalbox-listener-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const path = join(folder, "otlp.sock");
+    const server = createServer((socket) => socket.end());
+    const settings = { endpoint: unixEndpoint(path), owner: "receivers.test", endpointKey: "endpoint" };
+    expect(formatEndpoint(await listen(server, settings))).toBe(`unix:${path}`);
+    const busy = listen(createServer(), settings);
+    await expect(busy).rejects.toThrow(`receivers.test: cannot listen on unix:${path} (endpoint): there is such a file`);
+    await new Promise((resolve) => server.close(resolve));
+    expect(existsSync(path)).toBe(false);
+  });
+});
 
 describe("listen", () => {
   it("takes IPv4 where a name has both, as Go does", async () => {

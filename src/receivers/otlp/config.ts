@@ -5,11 +5,12 @@ import {
   byteSize,
   defaultBlock,
   duration,
-  endpoint,
   optionalBlock,
   refuse,
   withoutEffect,
 } from "../../config/types.ts";
+import { parseEndpoint, unixEndpoint } from "../../config/endpoint.ts";
+import type { Endpoint } from "../../config/endpoint.ts";
 import { DOOR_BYTES_MAX, REQUEST_BYTES_MAX } from "../../core/limits.ts";
 import { CONTENT_CODINGS } from "../../net/content-coding.ts";
 import { corsSchema, responseHeadersSchema, serverTlsSchema } from "../../net/server-config.ts";
@@ -51,13 +52,46 @@ const keepaliveConfig = block({
   ).describe("Clients' pings; with `engine: grpc_js` it has no effect."),
 });
 
+interface Listening {
+  readonly endpoint: string;
+  readonly transport: "tcp" | "unix";
+}
+
+/** What `endpoint` may be depends on `transport`: checkListening() belongs behind the block. */
+function listening(standard: string): {
+  endpoint: z.ZodType<string, string | undefined>;
+  transport: z.ZodType<Listening["transport"], Listening["transport"] | undefined>;
+} {
+  const schema = annotate(z.string().default(standard), { type: "host:port", example: `"${standard}"` });
+  return {
+    endpoint: schema.describe("Where it listens; port 0 lets the system choose. With unix: the path of the socket."),
+    transport: z.enum(["tcp", "unix"]).default("tcp").describe("TCP, or a Unix socket."),
+  };
+}
+
+function checkListening({ endpoint, transport }: Listening, context: z.core.$RefinementCtx): void {
+  const parsed = transport === "tcp" ? parseEndpoint(endpoint) : unixEndpoint(endpoint);
+  if ("problem" in parsed) {
+    const fix = 'write it as "localhost:4317", ":4317" or "[::1]:4317"';
+    refuse(context, { path: ["endpoint"], expected: `host:port (${parsed.problem})`, fix });
+  } else if (transport === "unix" && !endpoint.startsWith("/")) {
+    refuse(context, { path: ["endpoint"], expected: "the path of a socket", fix: 'write it as "/run/signalbox.sock"' });
+  }
+}
+
+/** Where checkListening() found no fault. */
+export function listeningEndpoint({ endpoint, transport }: Listening): Endpoint {
+  const parsed = transport === "unix" ? unixEndpoint(endpoint) : parseEndpoint(endpoint);
+  if ("problem" in parsed) throw new Error(`${endpoint}: ${parsed.problem}`);
+  return parsed;
+}
+
 const grpcConfig = block({
   engine: z
     .enum(["http2", "grpc_js"])
     .default("http2")
     .describe("Ours: what serves gRPC, node:http2 or @grpc/grpc-js (see Limits)."),
-  endpoint: endpoint({ default: "localhost:4317" }).describe("Where it listens; port 0 lets the system choose."),
-  transport: z.enum(["tcp"]).default("tcp").describe("Only tcp."),
+  ...listening("localhost:4317"),
   max_recv_msg_size_mib: z
     .int()
     .min(0)
@@ -77,11 +111,10 @@ const grpcConfig = block({
   auth: later(AUTH_LATER),
   keepalive: optionalBlock(keepaliveConfig).describe("As the Collector's."),
   middlewares: later("leave it out; max_recv_msg_size_mib and processors/memory_limiter bound what comes in"),
-});
+}).superRefine(checkListening);
 
 const httpConfig = block({
-  endpoint: endpoint({ default: "localhost:4318" }).describe("Where it listens; port 0 lets the system choose."),
-  transport: z.enum(["tcp"]).default("tcp").describe("Only tcp."),
+  ...listening("localhost:4318"),
   traces_url_path: urlPath("/v1/traces").describe("The path that takes traces."),
   metrics_url_path: urlPath("/v1/metrics").describe("The path that takes metrics."),
   logs_url_path: urlPath("/v1/logs").describe("The path that takes logs."),
@@ -121,7 +154,7 @@ const httpConfig = block({
   response_headers: responseHeadersSchema.describe("Headers of every answer."),
   auth: later(AUTH_LATER),
   middlewares: later("leave it out; max_request_body_size and processors/memory_limiter bound what comes in"),
-});
+}).superRefine(checkListening);
 
 /** The Collector's keys (receiver/otlpreceiver/config.go, config/configgrpc, config/confighttp). */
 export const otlpReceiverConfig = block({

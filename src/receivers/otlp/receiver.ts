@@ -1,4 +1,4 @@
-import { formatEndpoint, parseEndpoint } from "../../config/endpoint.ts";
+import { formatEndpoint } from "../../config/endpoint.ts";
 import type { Endpoint } from "../../config/endpoint.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Receiver, Settings } from "../../core/component.ts";
@@ -10,7 +10,7 @@ import type { HttpTimeouts } from "../../net/http-door.ts";
 import type { ListenSettings } from "../../net/listener.ts";
 import type { ServerTlsConfig } from "../../net/server-config.ts";
 import { ServerTls } from "../../net/server-tls.ts";
-import { messageBytesMax, streamsMax } from "./config.ts";
+import { listeningEndpoint, messageBytesMax, streamsMax } from "./config.ts";
 import type { OtlpGrpcConfig, OtlpHttpConfig, OtlpReceiverConfig } from "./config.ts";
 import { createGrpcDoor, GrpcDoorWatch, grpcKeepalive } from "./grpc-engines.ts";
 import { otlpMethods } from "./grpc-methods.ts";
@@ -97,7 +97,7 @@ export class OtlpReceiver implements Receiver {
     const intake = new OtlpIntake(this.#settings, host, "grpc");
     const { http } = this.#config.protocols;
     const door = createGrpcDoor(config, this.#settings, {
-      ...this.#listenSettings(config.endpoint, "grpc"),
+      ...this.#listenSettings(config, "grpc"),
       methods: otlpMethods(intake, this.#next),
       messageBytesMax: messageBytesMax(config),
       streamsMax: streamsMax(config),
@@ -116,7 +116,7 @@ export class OtlpReceiver implements Receiver {
     const intake = new OtlpIntake(this.#settings, host, "http");
     const { allowed_origins: origins = [] } = config.cors ?? {};
     const door = new HttpDoor({
-      ...this.#listenSettings(config.endpoint, "http"),
+      ...this.#listenSettings(config, "http"),
       routes: otlpRoutes(intake, config, this.#next, this.#settings),
       includeMetadata: config.include_metadata,
       budget: host.doors,
@@ -128,15 +128,19 @@ export class OtlpReceiver implements Receiver {
       ...(config.cors !== undefined && origins.length > 0 && { cors: new Cors(config.cors) }),
     });
     const scheme = tls === undefined ? "http" : "https";
-    return { what: "OTLP/HTTP", door, addressOf: (endpoint) => `${scheme}://${formatEndpoint(endpoint)}`, tls };
+    return { what: "OTLP/HTTP", door, addressOf: (endpoint) => urlOf(scheme, endpoint), tls };
   }
 
-  #listenSettings(endpoint: string, protocol: string): ListenSettings {
-    const parsed = parseEndpoint(endpoint);
-    if ("problem" in parsed) throw new Error(`${endpoint}: ${parsed.problem}`);
-    const owner = `receivers.${formatComponentId(this.#settings.id)}`;
-    return { endpoint: parsed, owner, endpointKey: `protocols.${protocol}.endpoint` };
+  #listenSettings(config: OtlpGrpcConfig | OtlpHttpConfig, protocol: string): ListenSettings {
+    const { id, logger } = this.#settings;
+    const owner = `receivers.${formatComponentId(id)}`;
+    const warn = (message: string): void => logger.warn(message);
+    return { endpoint: listeningEndpoint(config), owner, endpointKey: `protocols.${protocol}.endpoint`, warn };
   }
+}
+
+function urlOf(scheme: string, endpoint: Endpoint): string {
+  return endpoint.path === undefined ? `${scheme}://${formatEndpoint(endpoint)}` : formatEndpoint(endpoint);
 }
 
 /** The YAML's 0 is the door's own default. */
