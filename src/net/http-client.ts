@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps, type RequestOptions } from "node:https";
+import type { LookupFunction } from "node:net";
 import { ANSWER_BYTES_MAX, type HttpAnswer } from "./backend-answers.ts";
 import type { ClientTls } from "./client-tls.ts";
 
@@ -16,6 +17,8 @@ export interface HttpClientSettings {
    * for https ones. May hold credentials.
    */
   readonly proxy: URL | undefined;
+  /** How names become addresses. Default: as the system does. Of several, a connection tries one after the other. */
+  readonly lookup?: LookupFunction;
   readonly keepAlive: boolean;
   /** Connections to one host and port; requests beyond it wait for one. */
   readonly socketCountMax: number;
@@ -50,8 +53,11 @@ export class HttpClient {
   #isClosed = false;
 
   constructor(settings: HttpClientSettings) {
-    const { tls, proxy, keepAlive, socketCountMax, idleSocketCountMax, idleMs } = settings;
-    const way = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href } };
+    const { tls, proxy, lookup, keepAlive, socketCountMax, idleSocketCountMax, idleMs } = settings;
+    const way = {
+      ...(proxy !== undefined && { proxyEnv: { HTTP_PROXY: proxy.href, HTTPS_PROXY: proxy.href } }),
+      ...(lookup !== undefined && { lookup }),
+    };
     const pool = { keepAlive, maxSockets: socketCountMax, maxFreeSockets: idleSocketCountMax, timeout: idleMs, ...way };
     this.#http = new HttpAgent(pool);
     this.#https = new HttpsAgent(pool);
