@@ -1,8 +1,9 @@
-import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
+import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as requestHttps, type RequestOptions } from "node:https";
 import type { LookupFunction } from "node:net";
 import { ANSWER_BYTES_MAX, type HttpAnswer } from "./backend-answers.ts";
 import type { ClientTls } from "./client-tls.ts";
+import { HttpAgent, requestHttp } from "./node-http.ts";
 
 /**
  * POST requests to backends over HTTP/1.1, on node:http rather than fetch: the body is a list of slices that are
@@ -45,10 +46,10 @@ export interface HttpReply extends HttpAnswer {
 }
 
 export class HttpClient {
-  readonly #http: HttpAgent;
+  readonly #http: Agent;
   readonly #https: HttpsAgent;
   /** Without a pool: each request gets a connection of its own. */
-  readonly #fresh: { readonly http: HttpAgent; readonly https: HttpsAgent };
+  readonly #fresh: { readonly http: Agent; readonly https: HttpsAgent };
   #tls: RequestOptions;
   #isClosed = false;
 
@@ -93,7 +94,7 @@ export class HttpClient {
     this.#https.destroy();
   }
 
-  #open(post: HttpPost, agent: HttpAgent | HttpsAgent, signal: AbortSignal): ClientRequest {
+  #open(post: HttpPost, agent: Agent | HttpsAgent, signal: AbortSignal): ClientRequest {
     const size = post.body.reduce((sum, slice) => sum + slice.byteLength, 0);
     const headers = { ...post.headers, "content-length": String(size) };
     const options = { method: "POST", headers, agent, signal };

@@ -1,4 +1,3 @@
-import { createServer } from "node:http";
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Endpoint } from "../config/endpoint.ts";
@@ -14,6 +13,7 @@ import type { BodySettings } from "./http-body.ts";
 import { waitOrCut } from "./graceful-stop.ts";
 import { listen } from "./listener.ts";
 import type { ListenSettings } from "./listener.ts";
+import { createServer } from "./node-http.ts";
 import type { ServerTls } from "./server-tls.ts";
 
 /** A request whose body is whole, decompressed and within its bounds. */

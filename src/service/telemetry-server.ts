@@ -1,5 +1,6 @@
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import type { Logger } from "../core/logger.ts";
+import { createServer } from "../net/node-http.ts";
 
 export interface TelemetryServer {
   /** host:port, with the real port where 0 was asked for. */

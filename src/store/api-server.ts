@@ -1,7 +1,7 @@
-import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Endpoint } from "../config/types.ts";
 import { listen } from "../net/listener.ts";
+import { createServer } from "../net/node-http.ts";
 import { errorAnswer } from "./api-error.ts";
 import type { ApiAnswer, ApiError } from "./api-error.ts";
 import { ApiGuard } from "./api-guard.ts";
