@@ -26,6 +26,9 @@ COPY --from=build /app/dist ./dist
 COPY bin ./bin
 COPY collector ./collector
 USER node
-EXPOSE 4317 4318
+EXPOSE 4317 4318 13133
+# Every configuration in collector/ that is made for containers has health_check on this port.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s \
+    CMD ["node", "-e", "fetch('http://127.0.0.1:13133').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
 # node itself is process 1, not npm: npm does not hand SIGTERM on in time to drain.
 CMD ["node", "bin/signalbox.mjs", "run", "--config", "collector/gateway.yaml"]

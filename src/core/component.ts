@@ -53,6 +53,11 @@ export interface Host {
    * The service logs it, and shuts down with exit code 1.
    */
   reportFatal(id: ComponentId, error: Error): void;
+  /**
+   * Part of what the component is for does not work and will not without a person, and the component goes on with the
+   * rest. The service logs it; health_check answers 503 from then on.
+   */
+  reportPermanent(id: ComponentId, error: Error): void;
 }
 
 export interface Listening {

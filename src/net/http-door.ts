@@ -42,9 +42,11 @@ export interface HttpAnswer {
   readonly body?: Uint8Array | string;
 }
 
+export const ANY_PATH = "*";
+
 export interface HttpRoute {
   readonly method: string;
-  /** Exact. */
+  /** Exact; ANY_PATH takes what no other route does. */
   readonly path: string;
   /** Absent: the route reads no body. */
   readonly body?: {
@@ -203,7 +205,7 @@ export class HttpDoor {
   }
 
   #findRoute(request: IncomingMessage, mediaType: string): HttpRoute | HttpAnswer {
-    const methods = this.#routes.get(splitUrl(request.url).path);
+    const methods = this.#routes.get(splitUrl(request.url).path) ?? this.#routes.get(ANY_PATH);
     if (methods === undefined) return this.#fault(404, "404 page not found", mediaType);
     const route = methods.get(request.method ?? "");
     if (route !== undefined) return route;

@@ -5,6 +5,7 @@ import { fileExporterFactory } from "../exporters/file/factory.ts";
 import { localStoreExporterFactory } from "../exporters/local_store/factory.ts";
 import { otlpGrpcExporterFactory } from "../exporters/otlp_grpc/factory.ts";
 import { otlpHttpExporterFactory } from "../exporters/otlp_http/factory.ts";
+import { healthCheckExtensionFactory } from "../extensions/health_check/factory.ts";
 import { attributesProcessorFactory } from "../processors/attributes/factory.ts";
 import { batchProcessorFactory } from "../processors/batch/factory.ts";
 import { memoryLimiterProcessorFactory } from "../processors/memory_limiter/factory.ts";
@@ -24,4 +25,5 @@ export const BUILT_IN_FACTORIES: readonly ComponentFactory[] = [
   fileExporterFactory,
   localStoreExporterFactory,
   fileStorageExtensionFactory,
+  healthCheckExtensionFactory,
 ];

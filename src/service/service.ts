@@ -2,9 +2,11 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import type { Component, Host, Listening } from "../core/component.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Configuration } from "../config/configuration.ts";
+import { isHealthWatcher } from "../core/health.ts";
 import type { LedgerSnapshot } from "../queue/ledger.ts";
 import { buildGraph, type Graph, type PlacedComponent } from "./graph.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
+import { ComponentHealth } from "./component-health.ts";
 import { OwnTelemetry } from "./own-telemetry.ts";
 
 export interface ServiceSettings {
@@ -28,6 +30,7 @@ export class Service {
   readonly #listening: Listening[] = [];
   readonly #started: PlacedComponent[] = [];
   readonly #telemetry: OwnTelemetry;
+  readonly #health: ComponentHealth;
   #shutdown: Promise<void> | undefined;
 
   /** Creates all components and starts none. Throws an Error that names the component that cannot be created. */
@@ -37,6 +40,11 @@ export class Service {
     const config = configuration.service.telemetry;
     this.#telemetry = new OwnTelemetry({ config, registry: this.metrics, clock, logger });
     this.#graph = buildGraph({ configuration, clock, logger, meter: this.metrics });
+    this.#health = new ComponentHealth(clock);
+    const { extensions, exporters, processors, receivers } = this.#graph;
+    for (const { path } of [...extensions, ...exporters, ...processors, ...receivers])
+      this.#health.set(path, "created");
+    for (const { component } of extensions) if (isHealthWatcher(component)) component.watchHealth(this.#health);
   }
 
   get listening(): readonly Listening[] {
@@ -78,6 +86,7 @@ export class Service {
     const patience = new AbortController();
     const timer = clock.after(configuration.signalbox.shutdown_timeout, () => patience.abort());
     const { receivers, processors, exporters, extensions, queues } = this.#graph;
+    this.#health.stop();
     // What waits for room would hold its receiver until its own deadline; it is refused now, with a hint when to come back.
     queues.refuseWaiting();
     await this.#stopAll(receivers, patience.signal);
@@ -99,8 +108,10 @@ export class Service {
 
   /** Whatever a component says of why it cannot start, the error says whose it is: two may have a `tls` each. */
   async #start({ path, component }: PlacedComponent): Promise<void> {
+    this.#health.set(path, "starting");
     try {
-      await component.start(this.#host(component));
+      await component.start(this.#host(path));
+      this.#health.set(path, "ok");
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       throw message.startsWith(path) ? error : new Error(`${path}: ${message}`, { cause: error });
@@ -113,8 +124,10 @@ export class Service {
   }
 
   async #stop(path: string, component: Component, signal: AbortSignal): Promise<void> {
+    this.#health.set(path, "stopping");
     try {
       await component.shutdown(signal);
+      this.#health.set(path, "stopped");
     } catch (error) {
       this.#settings.logger.error(
         `${path}: shutdown failed: ${error instanceof Error ? error.message : String(error)}`,
@@ -122,17 +135,21 @@ export class Service {
     }
   }
 
-  #host(_component: Component): Host {
+  #host(path: string): Host {
     const { queues } = this.#graph;
     return {
       admit: (settings) => queues.admit(settings),
       doors: queues.doors,
       reportPressure: (reporter, pressure) => queues.reportPressure(reporter, pressure),
       reportListening: (listening) => void this.#listening.push(listening),
-      reportFatal: (id, error) => {
-        const name = id.name === undefined ? id.type : `${id.type}/${id.name}`;
-        this.#settings.logger.error(`${name} cannot go on: ${error.message}`);
+      reportFatal: (_id, error) => {
+        this.#health.set(path, "fatal_error", error.message);
+        this.#settings.logger.error(`${path} cannot go on: ${error.message}`);
         this.#settings.onFatal(error);
+      },
+      reportPermanent: (_id, error) => {
+        this.#health.set(path, "permanent_error", error.message);
+        this.#settings.logger.error(`${path} does not work: ${error.message}`);
       },
     };
   }

@@ -15,6 +15,7 @@ import { localStoreExporterFactory } from "../../src/exporters/local_store/facto
 import { otlpGrpcExporterFactory } from "../../src/exporters/otlp_grpc/factory.ts";
 import { otlpHttpExporterFactory } from "../../src/exporters/otlp_http/factory.ts";
 import { fileStorageExtensionFactory } from "../../src/extensions/file_storage/factory.ts";
+import { healthCheckExtensionFactory } from "../../src/extensions/health_check/factory.ts";
 import { attributesProcessorFactory } from "../../src/processors/attributes/factory.ts";
 import { batchProcessorFactory } from "../../src/processors/batch/factory.ts";
 import { memoryLimiterProcessorFactory } from "../../src/processors/memory_limiter/factory.ts";
@@ -269,5 +270,15 @@ export const COMPONENT_CASES: readonly ComponentCase[] = [
         message: /extensions\.file_storage.*this user may write/s,
       },
     ],
+  },
+  {
+    kind: "extension",
+    name: "extensions/health_check",
+    factory: healthCheckExtensionFactory,
+    config: () => ({ endpoint: "127.0.0.1:0" }),
+    unstartable: async (stage) => {
+      const port = await busyPort(stage);
+      return [{ config: { endpoint: `127.0.0.1:${port}` }, message: /extensions\.health_check: .*in use/s }];
+    },
   },
 ];

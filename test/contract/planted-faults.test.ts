@@ -335,6 +335,7 @@ function hostWith(parts: (host: Host) => Partial<Host>) {
           reportPressure: (...given) => host.reportPressure(...given),
           reportListening: (given) => host.reportListening(given),
           reportFatal: (...given) => host.reportFatal(...given),
+          reportPermanent: (...given) => host.reportPermanent(...given),
           ...parts(host),
         }),
       shutdown: (signal) => receiver.shutdown(signal),

@@ -65,6 +65,7 @@ export class Stage implements AsyncDisposable, Host {
   readonly admissions: StageAdmission[] = [];
   readonly listening: Listening[] = [];
   readonly fatal: Error[] = [];
+  readonly permanent: Error[] = [];
   readonly logged: string[] = [];
   readonly pressures: Pressure[] = [];
   readonly #components: Component[] = [];
@@ -112,6 +113,10 @@ export class Stage implements AsyncDisposable, Host {
 
   reportFatal(_id: unknown, error: Error): void {
     this.fatal.push(error);
+  }
+
+  reportPermanent(_id: unknown, error: Error): void {
+    this.permanent.push(error);
   }
 
   /** Components are shut down at the end whatever happened, so that a broken promise breaks no other. */

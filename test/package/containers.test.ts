@@ -84,7 +84,7 @@ describe("the Dockerfile", () => {
     const gateway = stageOf("gateway");
     const command = JSON.parse(textOf(gateway, "CMD")!) as string[];
     expect(existsSync(join(checkout, command[command.indexOf("--config") + 1]!))).toBe(true);
-    expect(textOf(gateway, "EXPOSE")).toBe("4317 4318");
+    expect(textOf(gateway, "EXPOSE")).toBe("4317 4318 13133");
   });
 });
 

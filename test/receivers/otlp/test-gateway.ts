@@ -107,6 +107,9 @@ export class TestGateway {
       reportFatal: (_id, error) => {
         throw error;
       },
+      reportPermanent: (_id, error) => {
+        throw error;
+      },
     };
   }
 }
