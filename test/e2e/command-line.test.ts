@@ -3,8 +3,10 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { eventually } from "../support/processes.ts";
+import { eventually, TestProcess } from "../support/processes.ts";
 import { CapturingBackend, localEnv, recordsOf, repository, signalbox, startGateway, TestFolder } from "./peers.ts";
+
+const byText = (a: string, b: string): number => a.localeCompare(b);
 
 const LOCAL = join(repository, "collector/local.yaml");
 
@@ -93,6 +95,32 @@ describe("signalbox", () => {
   });
 });
 
+describe("signalbox logs", () => {
+  test("ends quietly when its reader has enough", async () => {
+    await using folder = await TestFolder.create();
+    const { gateway, http, store } = await startGateway(LOCAL, localEnv(folder.path));
+    await using running = gateway;
+    const logRecords = Array.from({ length: 3000 }, (_, index) => ({
+      body: { stringValue: `line ${index} ${"x".repeat(200)}` },
+    }));
+    const body = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] });
+    await fetch(`${http}/v1/logs`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    const main = join(repository, "src/main.ts");
+    const command = `"${process.execPath}" --conditions=signalbox-source "${main}" logs line --limit 3000 --json --url ${store} | head -c 100`;
+    const read = async (): Promise<TestProcess> => {
+      const piped = new TestProcess("sh", ["-c", command], { cwd: repository });
+      await piped.exit();
+      return piped;
+    };
+    const piped = await eventually(async () => {
+      const tried = await read();
+      return tried.stdout.length === 100 ? tried : undefined;
+    }, "lines in the store");
+    expect(piped.stderr).toBe("");
+    await running.stop();
+  });
+});
+
 describe("a stop while a backend is away", () => {
   test("takes the shutdown's patience, says what is lost, and exits 0", async () => {
     await using folder = await TestFolder.create();
@@ -154,6 +182,8 @@ service:
       recordsOf(backend.requests, "logs").map(({ record }) => record.body?.stringValue ?? "");
     await eventually(async () => (bodies().length >= 20 ? true : undefined), "all lines at the backend");
     expect(await running.stop()).toBe(0);
-    expect(bodies()).toEqual(Array.from({ length: 20 }, (_, index) => `line ${index}`));
+    // Ten consumers send at once, so they arrive in any order.
+    const expected = Array.from({ length: 20 }, (_, index) => `line ${index}`);
+    expect(bodies().toSorted(byText)).toEqual(expected.toSorted(byText));
   });
 });
