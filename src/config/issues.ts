@@ -45,6 +45,21 @@ export function problemsOf(issue: Issue, block: BlockPlace, isSettled = (_path: 
   return subject.isBroken || isSettled(subject.path) ? [] : [problemOf(issue, subject)];
 }
 
+// Of an error that is none of ours.
+const THROWN_LENGTH_MAX = 200;
+
+/** A schema that throws instead of refusing: a mistake in a refine() or transform(), told where the block stands. */
+export function thrownProblem(thrown: unknown, { root, position, path }: BlockPlace): Problem {
+  const [line = ""] = withoutValues(String(thrown), root).split("\n");
+  const type = String(path.at(-1)).split("/")[0];
+  return {
+    position,
+    path: formatPath(path),
+    message: `its schema threw: ${line.slice(0, THROWN_LENGTH_MAX)}`,
+    fix: `mend the refine() or transform() in ${type}'s config`,
+  };
+}
+
 function subjectAt(block: BlockPlace, issuePath: readonly PropertyKey[]): Subject {
   const path = plainPath(issuePath);
   const { layers, isSecret } = schemaAt(block.schema, path);

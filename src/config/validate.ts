@@ -1,9 +1,10 @@
 import { z } from "zod";
-import { fittingBranches, plainPath, problemsOf } from "./issues.ts";
+import { fittingBranches, plainPath, problemsOf, thrownProblem } from "./issues.ts";
 import type { BlockPlace } from "./issues.ts";
 import { isNull, placeAt, toLiteral, toPlain } from "./located.ts";
 import type { Located } from "./located.ts";
 import { nearestName } from "./nearest.ts";
+import { probesFor } from "./probes.ts";
 import { formatPath } from "./problem.ts";
 import type { Path, Problem } from "./problem.ts";
 import { keysAt, notesAt, schemaAt } from "./schema-walk.ts";
@@ -21,38 +22,59 @@ export interface ValidateSettings<C> extends BlockPlace {
 
 type Issue = z.core.$ZodIssue;
 
-// Each pass mends all it can see; a value that only shows after another was mended needs one more. Real files need two.
-const PASSES_MAX = 8;
+// Each pass shows what the one before hid: blocks nest a handful deep, and each level takes one or two.
+const PASSES_MAX = 16;
+
+// Each broken value is tried with some twenty others, so this bounds what a file full of faults costs.
+const PROBED_MAX = 16;
 
 /**
  * Validates one block of the YAML with its schema.
  *
  * Three things that YAML and the environment do are mended here, so that schemas need not know of them: a key without a
  * value counts as absent; a value from a variable that a field wants as text is given as it was written (`012` stays
- * "012"); and unknown keys are reported and set aside, so that they hide nothing else. The schema is asked again after
- * each mending.
+ * "012"); and unknown keys are reported and set aside, so that they hide nothing else. Broken values are set aside
+ * likewise once they are reported, because zod asks a check over several keys only when the keys themselves are right.
+ * The schema is asked again after each mending.
  */
 export function validate<C>(settings: ValidateSettings<C>): Validated<C> {
   const attempt = new Attempt(settings);
   const warnings = settingWarnings(settings);
   for (let pass = 1; ; pass++) {
-    const result = settings.schema.safeParse(attempt.plain);
-    if (result.success && attempt.unknownKeys.length === 0) return { value: result.data, problems: [], warnings };
-    const issues = result.success ? [] : result.error.issues;
+    const answer = ask(settings.schema, attempt.plain);
+    if ("thrown" in answer) return { problems: attempt.endWith(answer.thrown, settings), warnings };
+    if ("value" in answer && attempt.found.length === 0) return { value: answer.value, problems: [], warnings };
+    const issues = "issues" in answer ? answer.issues : [];
     const isMended = pass < PASSES_MAX && attempt.mend(issues);
-    if (!isMended) return { problems: [...attempt.unknownKeys, ...attempt.problems(issues)], warnings };
+    if (isMended) continue;
+    attempt.note(issues);
+    if (pass >= PASSES_MAX || !attempt.setAsideBroken(issues)) return { problems: attempt.found, warnings };
+  }
+}
+
+type Answer<C> = { readonly value: C } | { readonly issues: readonly Issue[] } | { readonly thrown: unknown };
+
+/** A check of a user's own may throw where it should refuse; that is a problem of this block alone. */
+function ask<C>(schema: z.ZodType<C>, plain: unknown): Answer<C> {
+  try {
+    const result = schema.safeParse(plain);
+    return result.success ? { value: result.data } : { issues: result.error.issues };
+  } catch (thrown) {
+    return { thrown };
   }
 }
 
 /** The plain value that the schema is asked about, and what was mended in it. */
 class Attempt {
   readonly plain: unknown;
-  readonly unknownKeys: Problem[] = [];
-  readonly #block: BlockPlace;
+  readonly found: Problem[] = [];
+  readonly #block: ValidateSettings<unknown>;
   /** Paths that an unknown key was probably meant to be: those are not missing as well. */
   readonly #meant = new Set<string>();
+  /** Broken values that were taken out, so that their defaults stand there. */
+  readonly #setAsidePaths: Path[] = [];
 
-  constructor(block: BlockPlace) {
+  constructor(block: ValidateSettings<unknown>) {
     this.#block = block;
     this.plain = isNull(block.root) ? {} : toPlain(block.root);
     this.#keepLiterals(block.root, []);
@@ -76,9 +98,87 @@ class Attempt {
     return issues.map((issue) => this.#mendIssue(issue)).includes(true);
   }
 
-  problems(issues: readonly Issue[]): Problem[] {
-    const isMeant = (path: Path): boolean => this.#meant.has(formatPath(path)) && this.#valueAt(path) === undefined;
-    return issues.flatMap((issue) => problemsOf(issue, this.#block, isMeant));
+  /** Keeps what is new, and is not of a stand-in's making. */
+  note(issues: readonly Issue[]): void {
+    const known = new Set(this.found.map(identity));
+    const fresh = this.#problems(issues).filter((problem) => !known.has(identity(problem)));
+    this.found.push(...(fresh.length === 0 ? fresh : this.#withoutFollowUps(fresh, issues)));
+  }
+
+  /** What broke off the validation, unless it was a default in a place where something else was written. */
+  endWith(thrown: unknown, settings: ValidateSettings<unknown>): Problem[] {
+    if (this.#setAsidePaths.length > 0) return this.found;
+    const problem = thrownProblem(thrown, settings);
+    const keys = keysAlone(settings.schema);
+    const others = keys === undefined ? this.found : validate({ ...settings, schema: keys }).problems;
+    return [...others.filter((other) => identity(other) !== identity(problem)), problem];
+  }
+
+  /** Takes out what is broken, itself where that is possible, else the list or block around it; true if anything was. */
+  setAsideBroken(issues: readonly Issue[]): boolean {
+    const paths = issues.map(({ path }) => plainPath(path));
+    if (paths.map((path) => this.#takeOut(path)).includes(true)) return true;
+    return paths.map((path) => this.#takeOutAround(path)).includes(true);
+  }
+
+  #takeOut(path: Path): boolean {
+    const key = path.at(-1);
+    const parent = this.#valueAt(path.slice(0, -1));
+    // Without one of its items a list would count its others differently.
+    if (key === undefined || !isContainer(parent) || Array.isArray(parent) || !Object.hasOwn(parent, key)) return false;
+    this.#setAsidePaths.push(path);
+    return Reflect.deleteProperty(parent, key);
+  }
+
+  #takeOutAround(path: Path): boolean {
+    for (let length = path.length - 1; length > 0; length--) {
+      if (this.#takeOut(path.slice(0, length))) return true;
+    }
+    return false;
+  }
+
+  #problems(issues: readonly Issue[]): Problem[] {
+    const isSettled = (path: Path): boolean => this.#isStoodIn(path) || this.#isMeant(path);
+    return issues
+      .filter(({ path }) => !this.#isStoodIn(plainPath(path)))
+      .flatMap((issue) => problemsOf(issue, this.#block, isSettled));
+  }
+
+  #isMeant(path: Path): boolean {
+    return this.#meant.has(formatPath(path)) && this.#valueAt(path) === undefined;
+  }
+
+  #isStoodIn(path: Path): boolean {
+    return this.#setAsidePaths.some((outer) => outer.every((segment, index) => path[index] === segment));
+  }
+
+  /** Drops what only the default of a broken value brought about: it goes away with another value in that place. */
+  #withoutFollowUps(fresh: readonly Problem[], issues: readonly Issue[]): readonly Problem[] {
+    const now = new Set(this.#problems(issues).map(identity));
+    let kept = fresh;
+    for (const path of this.#setAsidePaths.slice(0, PROBED_MAX)) {
+      for (const probe of probesFor(schemaAt(this.#block.schema, path).layers)) {
+        const then = this.#identitiesWith(path, probe);
+        // A value that brings problems of its own may hide others, and tells nothing.
+        if (then === undefined || [...then].some((problem) => !now.has(problem))) continue;
+        kept = kept.filter((problem) => then.has(identity(problem)));
+      }
+    }
+    return kept;
+  }
+
+  /** The problems that there are with this value in the place of a broken one; undefined where it does not fit either. */
+  #identitiesWith(path: Path, probe: unknown): Set<string> | undefined {
+    const key = path.at(-1);
+    const parent = this.#valueAt(path.slice(0, -1));
+    if (key === undefined || !isContainer(parent)) return undefined;
+    Reflect.set(parent, key, structuredClone(probe));
+    const answer = ask(this.#block.schema, this.plain);
+    Reflect.deleteProperty(parent, key);
+    if ("thrown" in answer) return undefined;
+    const issues = "issues" in answer ? answer.issues : [];
+    const isRefused = issues.some((issue) => path.every((segment, index) => issue.path[index] === segment));
+    return isRefused ? undefined : new Set(this.#problems(issues).map(identity));
   }
 
   #mendIssue(issue: Issue): boolean {
@@ -99,8 +199,8 @@ class Attempt {
 
   #setAside(issue: Extract<Issue, { code: "unrecognized_keys" }>): boolean {
     const parent = this.#valueAt(issue.path);
-    if (!isContainer(parent)) return false;
-    this.unknownKeys.push(...problemsOf(issue, this.#block));
+    if (!isContainer(parent) || !issue.keys.some((key) => Object.hasOwn(parent, key))) return false;
+    this.found.push(...problemsOf(issue, this.#block));
     const path = plainPath(issue.path);
     const known = keysAt(schemaAt(this.#block.schema, path).layers);
     for (const key of issue.keys) {
@@ -143,6 +243,17 @@ class Attempt {
       value = isContainer(value) && Object.hasOwn(value, segment) ? Reflect.get(value, segment) : undefined;
     return value;
   }
+}
+
+/** The schema without what it does over all its keys; absent where that is nothing. */
+function keysAlone(schema: z.ZodType): z.ZodType | undefined {
+  const object = schemaAt(schema, []).layers.find((layer) => layer instanceof z.ZodObject);
+  const isAlone = object === schema && (object.def.checks ?? []).length === 0;
+  return object === undefined || isAlone ? undefined : z.strictObject(object.shape);
+}
+
+function identity({ path, message }: Problem): string {
+  return `${path}\n${message}`;
 }
 
 function isContainer(value: unknown): value is object {
