@@ -17,6 +17,13 @@ enableCompileCache();
 // After the cache is on, or these modules would be compiled without it.
 const { runCommandLine } = await import("./cli/command-line.ts");
 
+// `signalbox logs ... | head -1`: the reader has what it wanted. Anything else that stops our output is worth a word.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  process.stderr.write(`signalbox: cannot write to stdout: ${error.message}\n`);
+  process.exit(1);
+});
+
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
