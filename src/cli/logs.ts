@@ -1,6 +1,7 @@
 import { parseSpanMs } from "../store/time-range.ts";
 import { LIMIT_DEFAULT, LIMIT_MAX } from "../store/api-routes.ts";
 import type { LogJson } from "../store/record-json.ts";
+import { isKnownKey } from "../store/spellings.ts";
 import { EXIT_FAILED, EXIT_OK } from "./io.ts";
 import type { CliIo } from "./io.ts";
 import { writeLines } from "./record-view.ts";
@@ -8,7 +9,7 @@ import type { StoreClient } from "./store-client.ts";
 import { runStoreCommand } from "./store-command.ts";
 import { LINES_MAX, UsageError } from "./store-options.ts";
 import type { StoreOptions } from "./store-options.ts";
-import { createPaint, readColumns, visibleJson } from "./terminal-text.ts";
+import { createPaint, readColumns, visibleJson, visibleText } from "./terminal-text.ts";
 
 const USAGE = `signalbox logs QUERY [--since 1h] [--until 10m] [--limit N] [--json]
   QUERY          key:value, key:"a b", key:pre*, level>=warn, words, "words together"; all must hold
@@ -27,12 +28,12 @@ export function runLogsCommand(args: readonly string[], io: CliIo): Promise<numb
 async function showLogs(client: StoreClient, options: StoreOptions, io: CliIo): Promise<number> {
   const limit = readLimit(options.own["limit"]);
   const range = { ...readTime("from", options.own["since"]), ...readTime("to", options.own["until"]) };
-  const { records, isMore } = await readPages(client, { q: joinQuery(options.words), ...range }, limit);
+  const { records, isMore, hints } = await readPages(client, { q: joinQuery(options.words), ...range }, limit);
   const oldestFirst = records.toReversed();
   const view = { columns: readColumns(io.env), isFull: options.isFull, paint: createPaint(io.isTty, io.env) };
   const lines = options.isJson ? oldestFirst.map((record) => visibleJson(record)) : writeLines(oldestFirst, view);
   for (const line of lines) io.stdout(`${line}\n`);
-  if (records.length === 0) io.stderr("no log records match\n");
+  if (records.length === 0) io.stderr(["no log records match", ...hints.map(visibleText)].join("\n  ") + "\n");
   else if (isMore) io.stderr(`there are more; these are the newest ${records.length} (--limit)\n`);
   return records.length === 0 ? EXIT_FAILED : EXIT_OK;
 }
@@ -40,22 +41,26 @@ async function showLogs(client: StoreClient, options: StoreOptions, io: CliIo): 
 interface Page {
   readonly records: readonly LogJson[];
   readonly next: string | null;
+  /** Why nothing matches. */
+  readonly hints?: readonly string[];
 }
 
 async function readPages(
   client: StoreClient,
   params: Readonly<Record<string, string>>,
   limit: number,
-): Promise<{ records: LogJson[]; isMore: boolean }> {
+): Promise<{ records: LogJson[]; isMore: boolean; hints: readonly string[] }> {
   const records: LogJson[] = [];
+  let hints: readonly string[] = [];
   let cursor: string | null = "";
   while (cursor !== null && records.length < limit) {
     const count = Math.min(LIMIT_MAX, limit - records.length);
     const page: Page | undefined = await client.ask<Page>("/api/logs", { ...params, limit: String(count), cursor });
     records.push(...(page?.records ?? []));
     cursor = page?.next ?? null;
+    hints = page?.hints ?? [];
   }
-  return { records, isMore: cursor !== null };
+  return { records, isMore: cursor !== null, hints };
 }
 
 /** `1h` is a span before now; anything else is for the store to read. */
@@ -82,6 +87,7 @@ export function joinQuery(words: readonly string[]): string {
 
 function requote(word: string): string {
   if (!/\s/.test(word) || word.includes('"')) return word;
-  const key = /^[A-Za-z_@][\w.@/-]*:(?=\S)/.exec(word)?.[0] ?? "";
+  const [key = "", name = "", operator = ""] = /^([A-Za-z_@][\w.@/-]*)([:=])(?=\S)/.exec(word) ?? [];
+  if (operator === "=" && !isKnownKey(name)) return `"${word.replaceAll("\\", "\\\\")}"`;
   return `${key}"${word.slice(key.length).replaceAll("\\", "\\\\")}"`;
 }

@@ -4,7 +4,9 @@ import type { ApiAnswer } from "./api-error.ts";
 import { readJobStory } from "./job-story.ts";
 import { readMachines } from "./machines.ts";
 import { QueryError } from "./query-error.ts";
+import { hintsForNothing } from "./query-hints.ts";
 import { parseQuery } from "./query-parser.ts";
+import type { Query } from "./query-parser.ts";
 import type { TimeRange } from "./query-plan.ts";
 import { formatRecordId, isoTime } from "./record-json.ts";
 import type { RecordTable } from "./segment-reader.ts";
@@ -76,7 +78,11 @@ function decodeSegment(segment: string): string {
 function readParams(text: string, known: readonly string[]): URLSearchParams {
   const params = new URLSearchParams(text);
   for (const name of params.keys()) {
-    if (known.includes(name)) continue;
+    if (known.includes(name) && params.getAll(name).length === 1) continue;
+    if (known.includes(name)) {
+      const fix = name === "q" ? "write all terms into one q; a blank between them means AND" : "leave one out";
+      throw new ApiError(400, `parameter "${name}" is given more than once`, { fix });
+    }
     const fix = known.length === 0 ? "leave it out" : `it takes ${known.join(", ")}`;
     throw new ApiError(400, `unknown parameter "${name.slice(0, 40)}"`, { fix });
   }
@@ -111,9 +117,15 @@ function answerSearch(table: RecordTable): Route {
       next: result.next === undefined ? null : formatCursor(result.next),
       from: boundTime(range.from),
       to: boundTime(range.to),
+      ...(result.records.length === 0 && after.after === undefined && emptyNote(reader, table, query)),
       ...damageNote(reader),
     });
   };
+}
+
+function emptyNote(reader: StoreReader, table: RecordTable, query: Query): { readonly hints?: readonly string[] } {
+  const hints = hintsForNothing(reader, table, query);
+  return hints.length === 0 ? {} : { hints };
 }
 
 function boundTime(micros: number): string | null {

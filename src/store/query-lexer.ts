@@ -4,7 +4,7 @@
  *   query      ::= term*
  *   term       ::= field | text
  *   field      ::= key operator value
- *   operator   ::= ":" | ">=" | "<=" | ">" | "<"
+ *   operator   ::= ":" | ">=" | "<=" | ">" | "<" | "="    ("=" means ":", after the store's own keys alone)
  *   text       ::= value
  *   value      ::= quoted | bare "*"?
  *   quoted     ::= '"' ( [^"\] | '\"' | '\\' | '\n' | '\t' | '\r' )* '"' "*"?
@@ -12,9 +12,10 @@
  *   bare       ::= [^ whitespace "]+
  *
  * Kept free for the rest of the language, and refused with a hint until then: a leading "-" (exclude), "(" and ")",
- * the bare word OR. Whoever searches for one of these characters puts it into quotes.
+ * the bare word OR; operators such as "!=" and "=~" after a key of the store's own; a value in single quotes. Whoever searches for one of these characters puts it into quotes.
  */
 import { QueryError } from "./query-error.ts";
+import { isKnownKey } from "./spellings.ts";
 
 export type Operator = ":" | ">=" | "<=" | ">" | "<";
 
@@ -32,6 +33,15 @@ export interface Key {
   readonly operator: Operator;
   readonly position: number;
 }
+
+const OPERATORS: ReadonlyMap<string, Operator> = new Map([
+  [":", ":"],
+  ["=", ":"],
+  [">=", ">="],
+  ["<=", "<="],
+  [">", ">"],
+  ["<", "<"],
+]);
 
 /** A cursor over the query; every read either moves it or throws a QueryError at the place it stands. */
 export class QueryLexer {
@@ -56,12 +66,16 @@ export class QueryLexer {
 
   /** Reads `key` and its operator, or nothing where a plain word stands. */
   readKey(): Key | undefined {
-    const pattern = /([A-Za-z_@][A-Za-z0-9_.@/-]*)(:(?!\/\/)|>=|<=|>|<)/y;
+    const pattern = /([A-Za-z_@][A-Za-z0-9_.@/-]*)(:(?!\/\/)|>=|<=|>|<|[=!~][=~<>]?)/y;
     pattern.lastIndex = this.#at;
     const match = pattern.exec(this.text);
     if (match === null) return undefined;
-    const [whole, text, operator] = match;
-    const key: Key = { text: text ?? "", operator: operator as Operator, position: this.#at };
+    const [whole, text = "", operator = ""] = match;
+    const read = OPERATORS.get(operator);
+    // `steps=20` is text of many a log line; `machine_id=hm` is a slip for the field.
+    if ((read === undefined || operator === "=") && !isKnownKey(text)) return undefined;
+    if (read === undefined) throw unknownOperator(text, operator, this.#at);
+    const key: Key = { text, operator: read, position: this.#at };
     this.#at += whole.length;
     return key;
   }
@@ -95,6 +109,15 @@ export class QueryLexer {
     this.#at = at + (isPrefix ? 2 : 1);
     return { text, isQuoted: true, isPrefix, position, length: this.#at - position };
   }
+}
+
+function unknownOperator(key: string, operator: string, position: number): QueryError {
+  return new QueryError(
+    `${operator} is no operator`,
+    position + key.length,
+    operator.length,
+    `write ${key}:value; level and duration_ms also take >=, <=, > and <; in quotes it is searched as text`,
+  );
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '"': '"', "\\": "\\", n: "\n", t: "\t", r: "\r" };

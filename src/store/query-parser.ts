@@ -134,6 +134,7 @@ function keptFree(found: string, position: number): QueryError {
 
 function fieldTerm(key: Key, value: Value): Term {
   if (value.text === "" && !value.isPrefix) throw emptyValue(key, value);
+  if (!value.isQuoted && value.text.startsWith("'")) throw singleQuotes(key, value);
   const name = canonicalKey(key.text);
   if (name === "level") return severityTerm(key, value);
   if (name === "duration_ms") return rangeTerm(key, value);
@@ -141,7 +142,7 @@ function fieldTerm(key: Key, value: Value): Term {
   if (name === "message") return wordsTerm(value);
   const found = { value: value.text, isPrefix: value.isPrefix };
   return isColumnKey(name)
-    ? { kind: "column", key: name, ...normalizeId(name, found) }
+    ? { kind: "column", key: name, ...readId(name, found, value) }
     : { kind: "attribute", key: name, ...found };
 }
 
@@ -170,13 +171,35 @@ export function isColumnKey(name: string): name is ColumnKey {
   return (COLUMN_KEYS as readonly string[]).includes(name);
 }
 
+function singleQuotes(key: Key, value: Value): QueryError {
+  const inner = value.text.replaceAll("'", "");
+  return new QueryError(
+    "single quotes are part of the value here, they do not hold it together",
+    value.position,
+    value.length,
+    `write ${key.text}:"${inner}", or ${key.text}:"${value.text}" where the value has them`,
+  );
+}
+
+const HEX_DIGITS: Partial<Record<ColumnKey, number>> = { trace_id: 32, span_id: 16 };
+
 /** Trace and span ids are lower-case hex in the store, whatever case or UUID dashes they are pasted in. */
-function normalizeId(
+function readId(
   key: ColumnKey,
   found: { value: string; isPrefix: boolean },
+  { position, length }: Value,
 ): { value: string; isPrefix: boolean } {
-  if (key !== "trace_id" && key !== "span_id") return found;
-  return { value: found.value.toLowerCase().replaceAll("-", ""), isPrefix: found.isPrefix };
+  const digits = HEX_DIGITS[key];
+  if (digits === undefined) return found;
+  const value = found.value.toLowerCase().replaceAll("-", "");
+  const isWhole = found.isPrefix ? value.length <= digits : value.length === digits;
+  if (isWhole && /^[0-9a-f]*$/.test(value)) return { value, isPrefix: found.isPrefix };
+  throw new QueryError(
+    `a ${key} is ${digits} hex digits, this is not`,
+    position,
+    length,
+    `paste it whole, or write its beginning with a star: ${key}:4bf9*`,
+  );
 }
 
 function severityTerm(key: Key, value: Value): SeverityTerm {

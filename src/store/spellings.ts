@@ -30,6 +30,14 @@ export function canonicalKey(key: string): string {
   return CANONICAL.get(key.toLowerCase()) ?? key;
 }
 
+/** Whether the key has a meaning of its own, in any of its spellings. */
+export function isKnownKey(key: string): boolean {
+  return CANONICAL.has(key.toLowerCase());
+}
+
+/** For "did you mean". */
+export const KNOWN_KEYS: readonly string[] = Object.keys(KEYS);
+
 /** Under which keys a record or resource may carry this, the canonical spelling first. */
 export function spellingsOf(
   key: "job_id" | "machine_id" | "worker_id" | "service_type" | "duration_ms",

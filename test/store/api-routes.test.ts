@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { answerApi } from "../../src/store/api-routes.ts";
 import { ask, logsRequest, NOON_MS, openReader, openWriter, testFolder, testLimits, worker } from "./store-fixtures.ts";
 import type { LogsPage } from "./store-fixtures.ts";
 
@@ -119,4 +120,16 @@ test("an answer ends a page early where its records are large, and the next page
   }
   expect(pages).toBe(2);
   expect(seen).toEqual(["11", "10", "9", "8", "7", "6", "5", "4", "3", "2", "1", "0"]);
+});
+
+test("a parameter given twice is refused: one of the two would be answered and not the other", () => {
+  const request = { path: "/api/logs", search: "q=a&q=b", nowMs: NOON_MS, budgetMs: 1_000 };
+  const { status, body } = answerApi(openReader(testLimits().directory), request);
+  expect(status).toBe(400);
+  expect(JSON.parse(new TextDecoder().decode(body))).toEqual({
+    error: {
+      message: 'parameter "q" is given more than once',
+      fix: "write all terms into one q; a blank between them means AND",
+    },
+  });
 });

@@ -183,3 +183,35 @@ describe("for any text", () => {
     );
   });
 });
+
+describe("slips that would find nothing", () => {
+  test.each([
+    ["machine_id=hm", "machine_id:hm"],
+    ["level=error", "level:error"],
+    ["duration_ms=5", "duration_ms:5"],
+    ['machine_id="a b"', 'machine_id:"a b"'],
+  ])("%s is read as %s", (slip, meant) => {
+    expect(parseQuery(slip).terms).toEqual(parseQuery(meant).terms);
+  });
+
+  test("steps=20 is text: only the store's own keys take =", () => {
+    expect(parseQuery("steps=20").terms).toEqual([{ kind: "text", text: "steps=20", isPrefix: false }]);
+  });
+
+  test.each([
+    ["level!=error", 5, 2, "!= is no operator"],
+    ["level=~err", 5, 2, "=~ is no operator"],
+    ["level=>warn", 5, 2, "=> is no operator"],
+    ["machine_id==hm", 10, 2, "== is no operator"],
+    ["machine_id:'hm'", 11, 4, "single quotes are part of the value here, they do not hold it together"],
+    ["trace_id:zz", 9, 2, "a trace_id is 32 hex digits, this is not"],
+    ["trace_id:zz*", 9, 3, "a trace_id is 32 hex digits, this is not"],
+    ["span_id:12", 8, 2, "a span_id is 16 hex digits, this is not"],
+  ])("%s is refused at its place", (query, position, length, message) => {
+    expect(fault(query)).toMatchObject({ position, length, message });
+  });
+
+  test("single quotes are answered with the double ones to write", () => {
+    expect(fault("machine_id:'hm'").fix).toContain('machine_id:"hm"');
+  });
+});
