@@ -7,7 +7,7 @@
  *   lock.sqlite, owner.json            who writes here (core/folder-lock.ts)
  */
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 const SEGMENT_NAME = /^segment-(\d{8,})\.sqlite(\.damaged)?$/;
 const SIDE_FILES = ["", "-wal", "-shm"] as const;
@@ -22,9 +22,32 @@ export function segmentPath(directory: string, sequence: number): string {
   return join(directory, `segment-${String(sequence).padStart(8, "0")}.sqlite`);
 }
 
-/** Only its owner may read what workers logged. An existing folder keeps its mode: a person may have chosen it. */
+/**
+ * Only its owner may read what workers logged. An existing folder keeps its mode: a person may have chosen it.
+ *
+ * Folder by folder, because mkdir's own `recursive` tries forever where the file system says ENOENT to a folder whose
+ * parent is there, as /proc does. Throws what the file system says.
+ */
 export function createFolder(directory: string): void {
-  if (mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined) chmodSync(directory, 0o700);
+  const missing: string[] = [];
+  let path = resolve(directory);
+  while (statSync(path, { throwIfNoEntry: false }) === undefined && path !== dirname(path)) {
+    missing.unshift(path);
+    path = dirname(path);
+  }
+  for (const folder of missing) createOne(folder);
+  // Says ENOTDIR where a file stands at the place.
+  readdirSync(directory);
+  if (missing.length > 0) chmodSync(directory, 0o700);
+}
+
+function createOne(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Somebody was quicker.
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
 }
 
 /** Oldest first. A folder that does not exist holds none. */

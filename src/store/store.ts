@@ -1,8 +1,10 @@
+import { resolve } from "node:path";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Signal } from "../core/signal.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { ApiAnswer } from "./api-error.ts";
+import { createFolder } from "./segment-folder.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { StoreError } from "./store-error.ts";
 import type { StoreLimits, WriterNotes } from "./store-writer.ts";
@@ -101,9 +103,13 @@ export class Store {
 
   async #startWriter(): Promise<Writer> {
     const { directory, bytesMax, ageMsMax, clock, logger } = this.#settings;
+    // Here and not in the thread: what stands in the way is said before anything is started.
+    openFolder(directory);
+    let hasOpened = false;
     const writer: Writer = new ThreadClient("writer-thread", undefined, (error) => {
       this.#writer = undefined;
-      if (!this.#isClosed) logger.error(`${error.message}; it is started again with the next batch`);
+      // A thread that could not open the store has said why by the rejection of its first call.
+      if (hasOpened && !this.#isClosed) logger.error(`${error.message}; it is started again with the next batch`);
     });
     try {
       const { notes } = await writer.call({
@@ -111,6 +117,7 @@ export class Store {
         limits: { directory, bytesMax, ageMsMax },
         nowMs: clock.nowMs(),
       });
+      hasOpened = true;
       this.#report(notes);
       return writer;
     } catch (error) {
@@ -143,5 +150,19 @@ export class Store {
           `the store could not be tidied: ${error instanceof Error ? error.message : String(error)}`,
         );
     });
+  }
+}
+
+function openFolder(directory: string): void {
+  try {
+    createFolder(directory);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StoreError(
+      "disk",
+      `the store's folder ${resolve(directory)} cannot be made or read: ${reason}\n` +
+        "  name one that the gateway's user may write to: exporters.local_store.directory",
+      error,
+    );
   }
 }

@@ -1,4 +1,5 @@
-import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Store } from "../../src/store/store.ts";
 import type { StoreSettings } from "../../src/store/store.ts";
@@ -6,7 +7,7 @@ import { StoreError } from "../../src/store/store-error.ts";
 import { recordingLogger } from "../exporters/test-exporter.ts";
 import type { LoggedLine } from "../exporters/test-exporter.ts";
 import { TestClock } from "../support/test-clock.ts";
-import { logsRequest, NOON_MS, testLimits } from "./store-fixtures.ts";
+import { logsRequest, NOON_MS, testFolder, testLimits } from "./store-fixtures.ts";
 import type { LogsPage, TestLog } from "./store-fixtures.ts";
 
 async function openStore(
@@ -29,6 +30,40 @@ async function find(store: Store, q: string, limit = 1000): Promise<LogsPage> {
   const answer = await store.ask("/api/logs", new URLSearchParams({ q, limit: String(limit) }).toString());
   return JSON.parse(new TextDecoder().decode(answer.body)) as LogsPage;
 }
+
+describe("a store that cannot be opened", () => {
+  test.runIf(existsSync("/proc/self"))("says so at once where its folder cannot be made", async () => {
+    const logged: LoggedLine[] = [];
+    const settings = { ...testLimits(), clock: new TestClock(NOON_MS), logger: recordingLogger(logged) };
+    await expect(Store.open({ ...settings, directory: "/proc/x/y" })).rejects.toMatchObject({
+      kind: "disk",
+      message:
+        "the store's folder /proc/x/y cannot be made or read: ENOENT: no such file or directory, mkdir '/proc/x'\n" +
+        "  name one that the gateway's user may write to: exporters.local_store.directory",
+    });
+    expect(logged).toEqual([]);
+  });
+
+  test("says so where a file stands in its place", async () => {
+    const directory = join(testFolder(), "file");
+    writeFileSync(directory, "");
+    await expect(openStore({ directory })).rejects.toMatchObject({ kind: "disk" });
+    await expect(openStore({ directory: join(directory, "below") })).rejects.toMatchObject({ kind: "disk" });
+  });
+
+  test("makes all folders above it, for its owner alone", async () => {
+    const directory = join(testFolder(), "a", "b");
+    await openStore({ directory });
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+  });
+
+  test("says only that its folder is locked, and not that its thread has ended", async () => {
+    const { directory } = await openStore();
+    const logged: LoggedLine[] = [];
+    await expect(openStore({ directory, logger: recordingLogger(logged) })).rejects.toMatchObject({ kind: "locked" });
+    expect(logged).toEqual([]);
+  });
+});
 
 describe("the store and its threads", () => {
   test("what was appended is found as soon as the append has resolved", async () => {
