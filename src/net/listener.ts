@@ -24,7 +24,9 @@ export async function listen(server: Server, settings: ListenSettings): Promise<
   server.maxConnections = CONNECTIONS_MAX;
   try {
     const { host, path } = settings.endpoint;
-    return path === undefined ? await bind(server, await resolveHost(host), settings) : await bindOnce(server, { path });
+    return path === undefined
+      ? await bind(server, await resolveHost(host), settings)
+      : await bindOnce(server, { path });
   } catch (error) {
     throw new Error(explain(error, settings), { cause: error });
   }
