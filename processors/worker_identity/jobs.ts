@@ -1,13 +1,10 @@
 import { type Attributes, type LogRecordView, type ResourceGroup, type SpanView, SPELLINGS } from "signalbox/sdk";
-import { FieldReader, LOG_JOB_ID, type Field, type Reading, type Readings } from "./spellings.ts";
+import { FieldReader, keepOriginal, LOG_JOB_ID, type Field, type Reading, type Readings } from "./spellings.ts";
 
-/** A job belongs on the record: `job_id` on log records, `job.id` and `job.type` on spans. On metrics it has no place. */
+/** A job belongs on the record: `job_id` and `job.type` on log records, `job.id` and `job.type` on spans. On metrics it has no place. */
 export type JobSignal = "logs" | "traces";
 
-const JOB_FIELDS = {
-  logs: ["jobId"],
-  traces: ["jobId", "jobType"],
-} as const satisfies Record<JobSignal, readonly Field[]>;
+const JOB_FIELDS = ["jobId", "jobType"] as const satisfies readonly Field[];
 
 const CANONICAL = {
   logs: { jobId: LOG_JOB_ID, jobType: SPELLINGS.jobType[0] },
@@ -21,19 +18,30 @@ export function canonicalJobId(signal: JobSignal): string {
 
 /** The reader of a record's job, together with whatever else is read of it. */
 export function recordReader(signal: JobSignal, others: readonly Field[]): FieldReader {
-  return new FieldReader([...others, ...JOB_FIELDS[signal]], { jobId: CANONICAL[signal].jobId });
+  return new FieldReader([...others, ...JOB_FIELDS], { jobId: CANONICAL[signal].jobId });
 }
 
 const JOB_READERS = { logs: recordReader("logs", []), traces: recordReader("traces", []) };
 
-/** Renames every spelling of the record's job to the canonical one, its value as it is. */
+export interface JobSettings {
+  /** Where the job's id stands a second time. */
+  readonly mirrorKey: string | undefined;
+  readonly count: (event: string) => void;
+}
+
+function countConflicts(readings: Readings, count: (event: string) => void): void {
+  for (const field of JOB_FIELDS) if ((readings[field]?.others.length ?? 0) > 0) count("conflicting");
+}
+
+/** Renames every spelling of the record's job to the canonical one, its value as it is. Spellings that disagree are counted. */
 export function canonicaliseJob(
   attributes: Attributes,
   readings: Readings,
   signal: JobSignal,
-  mirrorKey: string | undefined,
+  { mirrorKey, count }: JobSettings,
 ): void {
-  for (const field of JOB_FIELDS[signal]) {
+  countConflicts(readings, count);
+  for (const field of JOB_FIELDS) {
     const reading = readings[field];
     if (reading === undefined || reading.keys.length === 0) continue;
     rename(attributes, reading, CANONICAL[signal][field], field === "jobId" ? mirrorKey : undefined);
@@ -47,8 +55,10 @@ function rename(
   mirrorKey: string | undefined,
 ): void {
   if (!keys.includes(canonical)) attributes.copy(keys[0]!, canonical);
-  const hasMirror = keys.some((key) => key === mirrorKey) || others.some(({ key }) => key === mirrorKey);
-  if (mirrorKey !== undefined && !hasMirror) attributes.copy(canonical, mirrorKey);
+  if (mirrorKey !== undefined && !keys.includes(mirrorKey)) {
+    if (others.some(({ key }) => key === mirrorKey)) keepOriginal(attributes, mirrorKey);
+    attributes.copy(canonical, mirrorKey);
+  }
   for (const key of keys) if (key !== canonical && key !== mirrorKey) attributes.delete(key);
 }
 
@@ -60,10 +70,13 @@ export function handDownJobs(
   group: ResourceGroup<LogRecordView | SpanView>,
   fromResource: Readings,
   signal: JobSignal,
+  count: (event: string) => void,
 ): void {
+  countConflicts(fromResource, count);
   const takenFromResource = new Set<string>();
   for (const scope of group.scopes()) {
     const fromScope = JOB_READERS[signal].read(scope.scope.attributes) ?? {};
+    countConflicts(fromScope, count);
     if (!hasJob(fromScope) && !hasJob(fromResource)) continue;
     const takenFromScope = new Set<string>();
     for (const record of scope.records()) {
@@ -90,13 +103,13 @@ function inherit(
 ): Readings {
   if (isOfOtherJob(own, above)) return own;
   let result = own;
-  for (const field of JOB_FIELDS[signal]) {
+  for (const field of JOB_FIELDS) {
     const given = above[field];
     if (given === undefined || given.text === null || result[field] !== undefined) continue;
     attributes.set(CANONICAL[signal][field], given.text);
     result = { ...result, [field]: given };
   }
-  if (isHandedDown(result, above, signal)) for (const key of keysOf(above, signal)) taken.add(key);
+  if (isHandedDown(result, above)) for (const key of keysOf(above)) taken.add(key);
   return result;
 }
 
@@ -109,8 +122,8 @@ function isOfOtherJob(own: Readings, above: Readings): boolean {
  * True where the record is of the job that stands above it: id and type leave together, or a record of another job would
  * take the type that is left, the next time. Where two spellings above disagree they stay, for the same reason.
  */
-function isHandedDown(record: Readings, above: Readings, signal: JobSignal): boolean {
-  const isClear = JOB_FIELDS[signal].every((field) => {
+function isHandedDown(record: Readings, above: Readings): boolean {
+  const isClear = JOB_FIELDS.every((field) => {
     const given = above[field];
     return given === undefined || (given.text !== null && given.others.length === 0);
   });
@@ -118,6 +131,6 @@ function isHandedDown(record: Readings, above: Readings, signal: JobSignal): boo
   return isClear && above[deciding] !== undefined && record[deciding]?.text === above[deciding].text;
 }
 
-function keysOf(readings: Readings, signal: JobSignal): readonly string[] {
-  return JOB_FIELDS[signal].flatMap((field) => readings[field]?.keys ?? []);
+function keysOf(readings: Readings): readonly string[] {
+  return JOB_FIELDS.flatMap((field) => readings[field]?.keys ?? []);
 }

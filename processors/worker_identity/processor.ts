@@ -44,8 +44,8 @@ function identifyJobRecords(batch: BatchView<JobRecord>, signal: JobSignal, ctx:
   for (const group of batch.resourceGroups()) {
     const readings = RESOURCE_READER.read(group.resource.attributes) ?? NOTHING;
     const identity = identifyResource(group, readings, senders, ctx);
-    handDownJobs(group, readings, signal);
-    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx.config).records(signal);
+    handDownJobs(group, readings, signal, ctx.count);
+    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx).records(signal);
   }
 }
 
@@ -55,7 +55,7 @@ function identifyMetrics(batch: BatchView<MetricView>, ctx: Context): void {
   for (const group of batch.resourceGroups()) {
     const readings = RESOURCE_READER.read(group.resource.attributes) ?? NOTHING;
     const identity = identifyResource(group, readings, senders, ctx);
-    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx.config).metrics();
+    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx).metrics();
   }
 }
 
@@ -89,15 +89,25 @@ function identifyResource(
   const identity = new GroupIdentity({ chosen, senders, mode: ctx.config.instance_id, place, count: ctx.count });
   writeIdentity(attributes, readings, identity.base.identity, ctx.signal);
   writeServiceName(attributes, ctx.config.service_name);
+  countConflicts(readings, identity.base.identity, ctx.count);
   if (identity.base.identity.original !== undefined) ctx.count("replaced_instance_id");
   return identity;
+}
+
+/** Counts the fields of which two spellings say different things; where one says what the id has become, they agree. */
+function countConflicts(readings: Readings, identity: Identity | undefined, count: Context["count"]): void {
+  for (const field of IDENTITY_FIELDS) {
+    const others = readings[field]?.others ?? [];
+    const disagrees = others.some(({ text }) => text === null || text !== identity?.[field]);
+    if (disagrees) count("conflicting");
+  }
 }
 
 /** One scope and its records on their way to the resources where they belong. */
 class ScopeWalk<R extends JobRecord | MetricView> {
   readonly #scope: ScopeGroup<R>;
   readonly #identity: GroupIdentity;
-  readonly #config: WorkerIdentityConfig;
+  readonly #context: Context;
   readonly #readers: typeof READERS;
   readonly #readings: Readings;
   /** What the scope says for its records; undefined where it says nothing, or contradicts the resource. */
@@ -107,12 +117,13 @@ class ScopeWalk<R extends JobRecord | MetricView> {
   #isTaken = false;
   #isStuck = false;
 
-  constructor(scope: ScopeGroup<R>, identity: GroupIdentity, config: WorkerIdentityConfig) {
+  constructor(scope: ScopeGroup<R>, identity: GroupIdentity, context: Context) {
     this.#scope = scope;
     this.#identity = identity;
-    this.#config = config;
-    this.#readers = config.instance_id === "overwrite" ? OVERWRITE_READERS : READERS;
+    this.#context = context;
+    this.#readers = context.config.instance_id === "overwrite" ? OVERWRITE_READERS : READERS;
     this.#readings = this.#readers.scope.read(scope.scope.attributes) ?? NOTHING;
+    countConflicts(this.#readings, undefined, context.count);
     const said = spokenOf(this.#readings);
     const target = said === undefined ? undefined : identity.target(said, undefined);
     this.#said = target === undefined ? undefined : said;
@@ -127,13 +138,14 @@ class ScopeWalk<R extends JobRecord | MetricView> {
 
   records(this: ScopeWalk<JobRecord>, signal: JobSignal): void {
     const reader = this.#readers[signal];
-    const mirrorKey = signal === "logs" && this.#config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
+    const mirrorKey = signal === "logs" && this.#context.config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
+    const settings = { mirrorKey, count: this.#context.count };
     // A job under its canonical key alone leaves nothing to do, unless it wants a mirror.
     const aside = mirrorKey === undefined ? canonicalJobId(signal) : undefined;
     for (const record of this.#scope.records()) {
       const readings = reader.read(record.attributes, aside);
       if (readings !== undefined) {
-        canonicaliseJob(record.attributes, readings, signal, mirrorKey);
+        canonicaliseJob(record.attributes, readings, signal, settings);
         this.#place(record, readings);
       } else if (this.#said !== undefined) this.#move(record, this.#home);
     }

@@ -1,9 +1,9 @@
 import { type Attributes, type ResourceEdit, type Signal, SPELLINGS } from "signalbox/sdk";
 import type { Identity, Said } from "./identity.ts";
-import { idText, MIRRORS, type Reading, type Readings } from "./spellings.ts";
+import { idText, keepOriginal, MIRRORS, ORIGINAL_PREFIX, type Reading, type Readings } from "./spellings.ts";
 
 const INSTANCE_ID = SPELLINGS.instance[0];
-export const ORIGINAL_INSTANCE_ID = "signalbox.original.service.instance.id";
+export const ORIGINAL_INSTANCE_ID = ORIGINAL_PREFIX + INSTANCE_ID;
 
 const NAMED = ["machine", "worker", "serviceType"] as const;
 type Named = (typeof NAMED)[number];
@@ -13,7 +13,10 @@ export function hasMirrors(signal: Signal): boolean {
   return signal !== "metrics";
 }
 
-/** Writes the identity onto the resource: the canonical spelling of each id, its mirror, and no other spelling of it. */
+/**
+ * Writes the identity onto the resource, as text: the canonical spelling of each id, its mirror, and no other spelling of
+ * it. A mirror that said something else follows, and what it said is kept aside.
+ */
 export function writeIdentity(attributes: Attributes, readings: Readings, identity: Identity, signal: Signal): void {
   for (const field of NAMED) writeNamed(attributes, field, readings[field], identity[field], hasMirrors(signal));
   writeInstance(attributes, readings.instance, identity.instance);
@@ -30,10 +33,12 @@ function writeNamed(
   if (id === undefined) return;
   const canonical = SPELLINGS[field][0];
   const mirror = MIRRORS[field];
-  if (reading === undefined || !reading.keys.includes(canonical)) attributes.set(canonical, id);
-  const hasMirror =
-    reading?.keys.includes(mirror) === true || reading?.others.some(({ key }) => key === mirror) === true;
-  if (isMirrored && !hasMirror) attributes.set(mirror, id);
+  const disagrees = reading?.others.some(({ key }) => key === mirror) === true;
+  if (disagrees) keepOriginal(attributes, mirror);
+  if (reading?.exact.includes(canonical) !== true) attributes.set(canonical, id);
+  if (!isMirrored) {
+    if (disagrees) attributes.delete(mirror);
+  } else if (reading?.exact.includes(mirror) !== true) attributes.set(mirror, id);
   for (const key of reading?.keys ?? []) {
     if (key !== canonical && !(isMirrored && key === mirror)) attributes.delete(key);
   }
@@ -41,7 +46,7 @@ function writeNamed(
 
 function writeInstance(attributes: Attributes, reading: Reading | undefined, id: string | undefined): void {
   if (id === undefined) return;
-  const isThere = reading?.text === id && reading.keys.includes(INSTANCE_ID);
+  const isThere = reading?.text === id && reading.exact.includes(INSTANCE_ID);
   if (!isThere) attributes.set(INSTANCE_ID, id);
   for (const key of reading?.keys ?? []) if (key !== INSTANCE_ID) attributes.delete(key);
   for (const key of needlessSpellings(reading, id)) attributes.delete(key);

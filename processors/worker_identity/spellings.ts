@@ -14,6 +14,8 @@ export interface Reading {
   readonly text: string | null;
   /** The keys that say so. */
   readonly keys: readonly string[];
+  /** Those of them whose value is exactly this text: no number, no blanks around it. */
+  readonly exact: readonly string[];
   /** The keys that say something else, or hold what is no id. */
   readonly others: readonly OtherSpelling[];
 }
@@ -24,6 +26,17 @@ export interface OtherSpelling {
 }
 
 export type Readings = { readonly [F in Field]?: Reading };
+
+/**
+ * Where a spelling that is written as a copy of another said something else, what it said. The copy must not disagree
+ * with what it copies, and nothing that was sent gets lost. What an earlier hop has kept here stays.
+ */
+export function keepOriginal(attributes: Attributes, key: string): void {
+  const original = ORIGINAL_PREFIX + key;
+  if (!attributes.has(original)) attributes.copy(key, original);
+}
+
+export const ORIGINAL_PREFIX = "signalbox.original.";
 
 /** Ids are short. A longer text under such a key is something else, and would be copied to every resource. */
 const ID_LENGTH_MAX = 256;
@@ -67,9 +80,12 @@ export class FieldReader {
       const text = idText(value);
       if (text === undefined) continue;
       const key = this.#keys[index]!;
-      const reading = (readings[this.#fields[index]!] ??= { text, keys: [], others: [] });
-      if (text !== null && text === reading.text) reading.keys.push(key);
-      else reading.others.push({ key, text });
+      const reading = (readings[this.#fields[index]!] ??= { text, keys: [], exact: [], others: [] });
+      if (text === null || text !== reading.text) reading.others.push({ key, text });
+      else {
+        reading.keys.push(key);
+        if (value === text) reading.exact.push(key);
+      }
     }
     return readings;
   }
@@ -78,6 +94,7 @@ export class FieldReader {
 interface MutableReading {
   readonly text: string | null;
   readonly keys: string[];
+  readonly exact: string[];
   readonly others: OtherSpelling[];
 }
 

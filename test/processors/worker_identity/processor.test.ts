@@ -81,13 +81,40 @@ describe.each(SIGNAL_NAMES)("the resource of %s", (signal) => {
     }
   });
 
-  it("takes an id that is a number, and leaves it one", async () => {
-    const identified = await identifyOne(signal, { "machine.id": "m", "worker.id": 3 });
-    expect(identified).toMatchObject({ "worker.id": 3, "service.instance.id": "machine-m.3" });
+  it("has its ids as text in every spelling, where they came as numbers or with blanks around them", async () => {
+    const identified = await identifyOne(signal, { "machine.id": 7, "worker.id": " w ", "service.type": "t" });
+    const ids = { "machine.id": "7", "worker.id": "w", "service.type": "t" };
+    const mirrors = { machine_id: "7", worker_id: "w", service_type: "t" };
+    const all = signal === "metrics" ? ids : { ...ids, ...mirrors };
+    expect(identified).toEqual({ ...all, "service.instance.id": "machine-7.w" });
+    const bothNumbers = await identifyOne(signal, { "machine.id": 7, machine_id: 7 });
+    expect(bothNumbers).toEqual({
+      "machine.id": "7",
+      ...(signal !== "metrics" && { machine_id: "7" }),
+      "service.instance.id": "machine-7",
+    });
   });
 
-  it("keeps a spelling that says something else, counted nowhere as moved", async () => {
-    const identified = await identifyOne(signal, { ...WORKER, "emp.machine_id": "other" });
+  it("says the same under the key people search for, and keeps aside what stood there, counted", async () => {
+    const counts: string[] = [];
+    const count = (event: string): void => void counts.push(event);
+    const identified = await identifyOne(signal, { ...WORKER, machine_id: 9, worker_id: "v" }, { count });
+    expect(identified).toEqual({
+      ...expected,
+      "service.instance.id": "machine-m.w",
+      "signalbox.original.machine_id": 9,
+      "signalbox.original.worker_id": "v",
+    });
+    expect(counts).toEqual(["conflicting", "conflicting"]);
+    const earlier = { "machine.id": "m", machine_id: "n", "signalbox.original.machine_id": "first" };
+    expect(await identifyOne(signal, earlier)).toMatchObject({ "signalbox.original.machine_id": "first" });
+  });
+
+  it("keeps any other spelling that says something else, counted", async () => {
+    const counts: string[] = [];
+    const count = (event: string): void => void counts.push(event);
+    const identified = await identifyOne(signal, { ...WORKER, "emp.machine_id": "other" }, { count });
+    expect(counts).toEqual(["conflicting"]);
     expect(identified).toMatchObject({
       "machine.id": "m",
       "emp.machine_id": "other",
@@ -307,13 +334,47 @@ describe("the job", () => {
     expect(await identify("logs", [resource({}, [{ jobId: "j", "emp.job_id": "j" }])])).toEqual([
       resource({}, [{ job_id: "j" }]),
     ]);
-    const two = [resource({}, [{ job_id: "j", "emp.job_id": "k" }])];
-    expect(await identify("logs", two)).toEqual(two);
   });
 
-  it("of a log record has no canonical type, so that stays", async () => {
-    const input = [resource({}, [{ jobType: "a" }])];
-    expect(await identify("logs", input)).toEqual(input);
+  it.each([
+    ["logs", { job_id: "j", "job.id": "k" }],
+    ["logs", { job_id: "j", "emp.job_id": "k" }],
+    ["traces", { "job.id": "j", job_id: "k" }],
+    ["traces", { "job.type": "a", jobType: "b" }],
+  ] as const)("stays two on a record of %s where two spellings disagree, counted: %o", async (signal, record) => {
+    const counts: string[] = [];
+    const count = (event: string): void => void counts.push(event);
+    const input = [resource({}, [record])];
+    expect(await identify(signal, input, { count })).toEqual(input);
+    expect(counts).toEqual(["conflicting"]);
+  });
+
+  it("stays where two spellings above the records disagree, counted", async () => {
+    const counts: string[] = [];
+    const count = (event: string): void => void counts.push(event);
+    const two = { job_id: "j", "job.id": "k" };
+    expect(await identify("logs", [resource(two, [{}], two)], { count })).toEqual([
+      resource(two, [{ job_id: "j" }], two),
+    ]);
+    expect(counts).toEqual(["conflicting", "conflicting"]);
+  });
+
+  it("says the same under job.id where that is mirrored, and keeps aside what stood there, counted", async () => {
+    const counts: string[] = [];
+    const settings = { config: { mirror_job_id: true }, count: (event: string) => void counts.push(event) };
+    expect(await identify("logs", [resource({}, [{ job_id: "j", "job.id": "k" }])], settings)).toEqual([
+      resource({}, [{ job_id: "j", "job.id": "j", "signalbox.original.job.id": "k" }]),
+    ]);
+    expect(counts).toEqual(["conflicting"]);
+  });
+
+  it("of a log record has its type as job.type, whatever it was called and wherever it stood", async () => {
+    const expected = [resource({}, [{ job_id: "j", "job.type": "t" }])];
+    for (const spelling of SPELLINGS.jobType) {
+      expect(await identify("logs", [resource({}, [{ "emp.job.id": "j", [spelling]: "t" }])])).toEqual(expected);
+      expect(await identify("logs", [resource({ "emp.job.id": "j", [spelling]: "t" }, [{}])])).toEqual(expected);
+      expect(await identify("logs", [resource({}, [{}], { jobId: "j", [spelling]: "t" })])).toEqual(expected);
+    }
   });
 
   it.each([

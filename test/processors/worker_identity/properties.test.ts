@@ -1,14 +1,14 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ORIGINAL_INSTANCE_ID } from "../../../processors/worker_identity/resource-edits.ts";
 import { SPELLINGS } from "signalbox/sdk";
-import { LOG_JOB_ID } from "../../../processors/worker_identity/spellings.ts";
+import { LOG_JOB_ID, ORIGINAL_PREFIX } from "../../../processors/worker_identity/spellings.ts";
 import { identify, SIGNAL_NAMES, type Plain, type PlainResource, type SignalName } from "./requests.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
 const UUID = "f81d4fae-7dec-11d0-a765-00a0c91e6bf6";
 const TABLE_KEYS = Object.values(SPELLINGS).flat();
-const RESOURCE_KEYS = [...TABLE_KEYS, ORIGINAL_INSTANCE_ID, "service.name"];
+const WRITTEN_KEYS = [...TABLE_KEYS, ...TABLE_KEYS.map((key) => ORIGINAL_PREFIX + key)];
+const RESOURCE_KEYS = [...WRITTEN_KEYS, "service.name"];
 
 // Few different ids, so that sources agree and disagree often; now and then something that is none.
 const machine = fc.constantFrom("m", "n", "machine-p", " ", 7);
@@ -158,7 +158,7 @@ describe("worker_identity", () => {
           const was = before.get(number)!;
           expect(without(placed.resource, RESOURCE_KEYS)).toEqual(without(was.resource, RESOURCE_KEYS));
           expect(without(placed.scope, TABLE_KEYS)).toEqual(without(was.scope, TABLE_KEYS));
-          const kept = name === "metrics" ? [] : TABLE_KEYS;
+          const kept = name === "metrics" ? [] : WRITTEN_KEYS;
           expect(without(placed.record, kept)).toEqual(without(was.record, kept));
         }
       }),
@@ -188,7 +188,7 @@ describe("worker_identity", () => {
         const overwritten = [...after].filter(([number, { resource }]) => {
           const was = before.get(number)!.resource;
           const isChosen = (key: string): boolean => was[key] !== undefined && was[key] !== " ";
-          return CHOSEN_KEYS.some((key) => isChosen(key) && resource[key] !== was[key]);
+          return CHOSEN_KEYS.some((key) => isChosen(key) && asText(resource[key]) !== asText(was[key]));
         });
         expect(overwritten).toEqual([]);
       }),
