@@ -1,10 +1,10 @@
 import { join, relative } from "node:path";
-import { parseArgs } from "node:util";
 import { readTextFile } from "../config/read-file.ts";
 import { readSources } from "../config/sources.ts";
 import type { SourceFile } from "../config/yaml.ts";
 import { PACKAGE_FOLDER } from "../core/package-files.ts";
 import { type CliIo, EXIT_USAGE } from "./io.ts";
+import { parseOptions } from "./parse-options.ts";
 
 export interface GatewayArgs {
   readonly files: readonly SourceFile[];
@@ -52,7 +52,7 @@ function parse(args: string[], ownNames: readonly string[]): ParsedArgs | { read
   const ownOptions = Object.fromEntries(ownNames.map((name) => [name, SINGLE]));
   const options = { ...ownOptions, config: REPEATABLE, set: REPEATABLE, processors: REPEATABLE };
   try {
-    const { values } = parseArgs({ args, options });
+    const { values } = parseOptions({ args, options });
     const { config = [], set = [], processors = [], ...own } = values;
     return { configs: config, sets: set, processorFolders: processors, own };
   } catch (error) {

@@ -1,5 +1,6 @@
-import { parseArgs } from "node:util";
+import type { parseArgs } from "node:util";
 import type { CliIo } from "./io.ts";
+import { parseOptions } from "./parse-options.ts";
 
 /** Lines beyond this are read by a program, which takes pages of the API. */
 export const LINES_MAX = 100_000;
@@ -56,7 +57,7 @@ export function parseStoreOptions(args: readonly string[], ownNames: readonly st
 function parse(args: readonly string[], ownNames: readonly string[]): ReturnType<typeof parseArgs> {
   const own = Object.fromEntries(ownNames.map((name) => [name, { type: "string" as const }]));
   try {
-    return parseArgs({
+    return parseOptions({
       args: [...args],
       options: {
         ...own,
@@ -68,7 +69,6 @@ function parse(args: readonly string[], ownNames: readonly string[]): ReturnType
       allowPositionals: true,
     });
   } catch (error) {
-    // parseArgs throws TypeErrors whose messages are for people ("Unknown option '--x'").
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
 }

@@ -1,8 +1,8 @@
-import { parseArgs } from "node:util";
 import { formatProblems } from "../config/problem.ts";
 import type { ComponentFactory } from "../core/component.ts";
 import { loadFactories } from "../service/factories.ts";
 import { type CliIo, EXIT_USAGE } from "./io.ts";
+import { parseOptions } from "./parse-options.ts";
 
 export const TYPES_USAGE = "  --processors DIR   a folder with processors of yours; repeatable";
 
@@ -14,7 +14,7 @@ export async function readTypes(
 ): Promise<readonly ComponentFactory[] | number> {
   let folders: readonly string[];
   try {
-    const { values } = parseArgs({ args, options: { processors: { type: "string", multiple: true } } });
+    const { values } = parseOptions({ args, options: { processors: { type: "string", multiple: true } } });
     folders = values.processors ?? [];
   } catch (error) {
     io.stderr(`signalbox ${command}: ${error instanceof Error ? error.message : String(error)}\n`);

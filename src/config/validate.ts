@@ -3,7 +3,7 @@ import { fittingBranches, plainPath, problemsOf, thrownProblem } from "./issues.
 import type { BlockPlace } from "./issues.ts";
 import { isNull, placeAt, toLiteral, toPlain } from "./located.ts";
 import type { Located } from "./located.ts";
-import { nearestName } from "./nearest.ts";
+import { closestName } from "../core/closest-name.ts";
 import { probesFor } from "./probes.ts";
 import { formatPath } from "./problem.ts";
 import type { Path, Problem } from "./problem.ts";
@@ -205,7 +205,7 @@ class Attempt {
     const known = keysAt(schemaAt(this.#block.schema, path).layers);
     for (const key of issue.keys) {
       Reflect.deleteProperty(parent, key);
-      const nearest = nearestName(key, known);
+      const nearest = closestName(key, known);
       if (nearest !== undefined) this.#meant.add(formatPath([...path, nearest]));
     }
     return true;

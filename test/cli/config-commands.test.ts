@@ -143,6 +143,20 @@ describe("signalbox components", () => {
   });
 });
 
+describe("a mistyped option", () => {
+  it.each([
+    [["run", "--confg", "x"], "Unknown option '--confg'\n  did you mean --config?\n"],
+    [["validate", "--colour"], "Unknown option '--colour'\n  the options are --config, --set, --processors\n"],
+    [["print-config", "--mod", "redacted"], "Unknown option '--mod'\n  did you mean --mode?\n"],
+    [["components", "--procesors=x"], "Unknown option '--procesors'\n  did you mean --processors?\n"],
+    [["logs", "x", "--sinse", "1h"], "Unknown option '--sinse'\n  did you mean --since?\n"],
+  ])("of %j is answered with the one that was meant", async (args, answer) => {
+    const { code, stderr } = await run(args);
+    expect(stderr).toContain(answer);
+    expect(code).toBe(2);
+  });
+});
+
 describe("signalbox help", () => {
   it("lists every command, and each tells its options", async () => {
     expect((await run(["help"])).stdout).toMatch(/print-config[^]*components[^]*schema/);

@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { didYouMean, editDistance, nearestName } from "../../src/config/nearest.ts";
+import { closestName, editDistance } from "../../src/core/closest-name.ts";
 import { fuzz } from "../support/fuzz.ts";
 
-describe("nearestName", () => {
+describe("closestName", () => {
   const names = ["endpoint", "timeout", "send_batch_size", "tls", "logs"];
 
   it.each([
@@ -15,13 +15,15 @@ describe("nearestName", () => {
     ["TLS", "tls"],
     ["log", "logs"],
     ["tsl", "tls"],
+    ["TMIEOUT", "timeout"],
+    ["end", "endpoint"],
+    ["send_batch", "send_batch_size"],
   ])("knows that %s means %s", (typed, meant) => {
-    expect(nearestName(typed, names)).toBe(meant);
-    expect(didYouMean(typed, names)).toBe(`did you mean "${meant}"?`);
+    expect(closestName(typed, names)).toBe(meant);
   });
 
   it.each(["colour", "x", "", "batch", "e".repeat(1_000)])("offers nothing for %s", (typed) => {
-    expect(didYouMean(typed, names)).toBeUndefined();
+    expect(closestName(typed, names)).toBeUndefined();
   });
 });
 
