@@ -25,7 +25,7 @@ export interface Entrant {
 
 const DRAIN_TIMEOUT_MS = 10_000;
 /** At a given rate a server gets warm more slowly, and each second says less. */
-const RATE_DURATION_FACTOR = 3;
+const RATE_DURATION_FACTOR = 2;
 /** A queue had time to repeat itself: a duplicate that comes late is one all the same. */
 const LATE_MS = 300;
 /** Of the errors of a void run. */

@@ -29,7 +29,7 @@ const { values } = parseArgs({
     /** gateway or collector, to look at one alone. */
     only: { type: "string" },
     idle: { type: "string", default: "1200" },
-    /** Milliseconds; three times as long at a given rate, like the duration, since there is less of everything. */
+    /** Milliseconds; at a given rate twice as long, like the duration. */
     warmup: { type: "string", default: "2000" },
     duration: { type: "string", default: "2000" },
     "in-flight": { type: "string", default: "32" },
