@@ -6,6 +6,7 @@ import { bodyText } from "./body-text.ts";
 import { jsonObject, jsonValue } from "./json-value.ts";
 import type { JsonValue } from "./json-value.ts";
 import { levelName } from "./levels.ts";
+import { logSource } from "./log-source.ts";
 import { joinRequest } from "./request-pieces.ts";
 import type { ResourcePiece } from "./request-pieces.ts";
 import type { RecordTable, SegmentReader, SqlRow } from "./segment-reader.ts";
@@ -26,7 +27,8 @@ export interface LogJson {
   readonly service_name?: string;
   readonly job_id?: string;
   readonly duration_ms?: number;
-  readonly source?: string;
+  /** Never absent: see log-source.ts. */
+  readonly source: string;
   readonly trace_id?: string;
   readonly span_id?: string;
   readonly event_name?: string;
@@ -154,7 +156,7 @@ function logJson(view: LogRecordView, row: SqlRow, sequence: number): LogJson {
     ...known("service_name", text(row["service_name"])),
     ...known("job_id", text(row["job_id"])),
     ...known("duration_ms", number(row["duration_ms"])),
-    ...known("source", view.attributes.getString("source") ?? view.attributes.getString("log.iostream")),
+    source: logSource(view.attributes),
     ...known("trace_id", text(row["trace_id"])),
     ...known("span_id", text(row["span_id"])),
     ...known("event_name", view.eventName || undefined),

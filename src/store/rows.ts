@@ -2,6 +2,7 @@ import type { Signal } from "../core/signal.ts";
 import type { BatchView, DataPointView, LogRecordView, MetricView, RecordViews, SpanView } from "../wire/otlp/types.ts";
 import { attributeTokens } from "./attribute-tokens.ts";
 import { bodyText } from "./body-text.ts";
+import { logSource } from "./log-source.ts";
 import { effectiveSeverity, ERROR_SEVERITY_MIN } from "./levels.ts";
 import { recordKeys, resourceIdentity } from "./origin.ts";
 import type { Origin, ResourceIdentity } from "./origin.ts";
@@ -129,6 +130,8 @@ function readLog(record: LogRecordView, base: BaseRow, identity: ResourceIdentit
     text: bodyText(record.body).slice(0, TEXT_CHARS_MAX),
     tokens: [
       ...attributeTokens(record.attributes),
+      // Searched as it is shown.
+      ...(record.attributes.has("source") ? [] : attributeTokens([["source", logSource(record.attributes)]])),
       ...(record.eventName === "" ? [] : attributeTokens([["event.name", record.eventName]])),
     ],
   };

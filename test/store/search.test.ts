@@ -197,6 +197,19 @@ describe("a search", () => {
     });
   });
 
+  test("the source of a line is what it says, else its stream, else otlp, and is found so", () => {
+    const reader = storeOf([
+      { body: "said", attributes: { source: "file" } },
+      { body: "printed", attributes: { "log.iostream": "stderr" } },
+      { body: "sent" },
+    ]);
+    const sources = ask<LogsPage>(reader, "/api/logs").json.records.map(({ message, source }) => [message, source]);
+    expect(Object.fromEntries(sources)).toEqual({ said: "file", printed: "stderr", sent: "otlp" });
+    expect(messages(reader, "source:otlp")).toEqual(["sent"]);
+    expect(messages(reader, "source:stderr")).toEqual(["printed"]);
+    expect(messages(reader, "source:file")).toEqual(["said"]);
+  });
+
   test("finds spans by name, status and event", () => {
     const limits = testLimits();
     const writer = openWriter(limits);
