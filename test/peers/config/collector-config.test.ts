@@ -46,7 +46,10 @@ function report(what: string, cases: number, differences: readonly Found[]): voi
 
 const words = ({ isAccepted, said = "" }: Verdict): string => (isAccepted ? "accepted" : said);
 
-describe("beside the real Collector", () => {
+// Without kept verdicts the binary is started some six hundred times.
+const COLD_TIMEOUT_MS = 180_000;
+
+describe("beside the real Collector", { timeout: COLD_TIMEOUT_MS }, () => {
   let judge: Judge;
   beforeAll(async () => {
     if (binary !== undefined) judge = await Judge.open(binary);
