@@ -1,5 +1,4 @@
 /** Primary result codes of SQLite (https://www.sqlite.org/rescode.html) that mean something to the store. */
-export const SQLITE_BUSY = 5;
 const SQLITE_IOERR = 10;
 const SQLITE_CORRUPT = 11;
 const SQLITE_FULL = 13;
