@@ -131,7 +131,7 @@ function commandLines(): Case[] {
     "empty.yaml": "# nothing\n",
     "text.yaml": "just text\n",
     "broken.yaml": "[invalid,",
-    "circle.yaml": "timeout: ${file:circle.yaml}\n",
+    "circle.yaml": "${file:circle.yaml}",
   };
   const env = {
     OVER: "exporters: {otlp_grpc: {timeout: 5s}}",
@@ -186,7 +186,7 @@ function commandLines(): Case[] {
     over("yaml:exporters::otlp_grpc::timeout: ${file:${env:FILE}}"),
     over("yaml:exporters::otlp_grpc::timeout: ${file:none.yaml}"),
     over("yaml:exporters::otlp_grpc::timeout: ${file:text.yaml}"),
-    over("yaml:exporters::otlp_grpc: ${file:circle.yaml}"),
+    over("yaml:exporters::otlp_grpc::timeout: ${file:circle.yaml}"),
     over("yaml:exporters::otlp_grpc: ${file:broken.yaml}"),
     over('yaml:exporters::otlp_grpc::timeout: "${yaml:4s}"'),
     over('yaml:exporters::otlp_grpc: "${yaml:timeout: 4s}"'),
