@@ -2,6 +2,7 @@
  * The command line. Everything that starts, reads the environment or ends the process begins here; the rest of the
  * code is given what it needs.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { enableCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
 
@@ -18,11 +19,13 @@ enableCompileCache();
 const { runCommandLine } = await import("./cli/command-line.ts");
 
 // `signalbox logs ... | head -1`: the reader has what it wanted. Anything else that stops our output is worth a word.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+// Bound to no processor: one of theirs may have written what fails here, and their code cannot end the process.
+const onOutputError = AsyncLocalStorage.bind((error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);
   process.stderr.write(`signalbox: cannot write to stdout: ${error.message}\n`);
   process.exit(1);
 });
+process.stdout.on("error", onOutputError);
 
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   stdout: (text) => void process.stdout.write(text),

@@ -80,6 +80,11 @@ export function runAs<T>(origin: ProcessorOrigin, code: () => T): T {
   return running.run(origin, code);
 }
 
+/** Whose code runs now, or started what runs now; undefined where it is the gateway's own. */
+export function runningProcessor(): ProcessorOrigin | undefined {
+  return running.getStore();
+}
+
 /**
  * Whose an error is that reached nobody: of a promise that a processor did not await, of a timer's callback.
  * For the service's `unhandledRejection` and `uncaughtException`, to be called from within those handlers: an error of a
@@ -97,7 +102,7 @@ export function findProcessorAtFault(
     const origin = all.find((candidate) => isOwnFile(candidate, location.file));
     if (origin !== undefined) return strayFault(origin, thrown, `${shownPath(origin, location.file)}:${location.line}`);
   }
-  const origin = running.getStore();
+  const origin = runningProcessor();
   return origin === undefined ? undefined : strayFault(origin, thrown, origin.shownFile);
 }
 

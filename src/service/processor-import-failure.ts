@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
 import { basename, extname } from "node:path";
+import { ForbiddenExitError } from "./processor-exit-guard.ts";
 import { describeThrown, isOwnFile, stackLocations, type ProcessorOrigin } from "./processor-fault.ts";
 
 /** Why a file could not be imported, in words for the person who wrote it. */
@@ -100,12 +101,13 @@ function thrownAtImport(origin: ProcessorOrigin, thrown: unknown): ImportFailure
   for (const { file, line, column } of stackLocations(thrown)) {
     if (!isOwnFile(origin, file)) continue;
     const other = file === origin.file ? "" : ` (in ${file})`;
-    return { line, column, message: `${message}${other}`, fix: fixOf(message) };
+    return { line, column, message: `${message}${other}`, fix: fixOf(thrown, message) };
   }
-  return { message, fix: fixOf(message) };
+  return { message, fix: fixOf(thrown, message) };
 }
 
-function fixOf(message: string): string {
+function fixOf(thrown: unknown, message: string): string {
+  if (thrown instanceof ForbiddenExitError) return "take the call away; a file that throws is reported as this one is";
   return message.includes("defineProcessor:")
     ? "mend the definition"
     : "mend the code at the file's top level, or move it into start() of the object that create returns";

@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { sleep, systemClock, type Clock } from "../core/clock.ts";
 import type { ProcessorFactory } from "../core/component.ts";
 import { isDefinedProcessor, type DefinedProcessor } from "../sdk/define.ts";
+import { guardAgainstExit } from "./processor-exit-guard.ts";
 import { explainImportFailure } from "./processor-import-failure.ts";
 import { generationUrl, nextGeneration } from "./processor-modules.ts";
 import { runAs, type ProcessorOrigin } from "./processor-fault.ts";
@@ -50,6 +51,7 @@ export async function loadProcessors(
   folders: readonly string[],
   settings: LoadSettings = {},
 ): Promise<LoadedProcessors> {
+  guardAgainstExit();
   const loader = new Loader(settings);
   for (const folder of folders) await loader.loadFolder(folder);
   return loader;

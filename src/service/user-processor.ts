@@ -8,6 +8,7 @@ import type { Counter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
 import type { DefinedProcessor } from "../sdk/define.ts";
 import { openProcessor, type RunningProcessor } from "../sdk/runner.ts";
+import { guardAgainstExit } from "./processor-exit-guard.ts";
 import { describeThrown, faultLocation, runAs, type ProcessorOrigin } from "./processor-fault.ts";
 import { StateLog } from "./state-log.ts";
 
@@ -19,6 +20,7 @@ const EVENTS_MAX = 100;
 
 /** Makes a component of what defineProcessor returned. `origin` is where it stands, for messages. */
 export function createUserProcessorFactory(definition: DefinedProcessor, origin: ProcessorOrigin): ProcessorFactory {
+  guardAgainstExit();
   return {
     kind: "processor",
     type: definition.type,

@@ -191,6 +191,21 @@ describe("a mistake in a processor's file is told with its place and how to mend
     });
   });
 
+  it.each([
+    ["process.exit(0);", "exit", 2],
+    ["(process as never as { reallyExit(code: number): void }).reallyExit(0);", "reallyExit", 2],
+    ["process.abort();", "abort", 2],
+    ['process.kill(process.pid, "SIGKILL");', "kill", 2],
+    ['import { exit } from "node:process";\nexit(0);', "exit", 3],
+    ["await null;\nprocess.exit(0);", "exit", 3],
+  ])("%s, which would end the gateway", (code, name, line) => {
+    expect(problemOf(`interface A { b: string }\n${code}`)).toMatchObject({
+      line,
+      message: `ForbiddenExitError: process.${name}() in processors.mine would end the whole gateway; throw an Error instead`,
+      fix: expect.stringContaining("take the call away"),
+    });
+  });
+
   it("a package that is not there", () => {
     expect(problemOf(`${GOOD}import { x } from "left-pad-9";\nexport const a = x;`)).toMatchObject({
       line: 2,
@@ -251,6 +266,16 @@ describe("a processor that runs", () => {
     });
   });
 
+  it("fails its batch, and ends nothing, when it calls process.exit", () => {
+    const text = `${GOOD}export const a = defineProcessor({ type: "mine", logs() {\n  process.exit(0);\n} });`;
+    expect(load({ "processors/mine.ts": text }, { probe: "mine" }).answer).toEqual({
+      isConsumeError: true,
+      kind: "internal",
+      message:
+        "processors.mine: logs() threw ForbiddenExitError: process.exit() in processors.mine would end the whole gateway; throw an Error instead (processors/mine.ts:3)",
+    });
+  });
+
   it("is found by its line when a promise of it rejects that nobody awaits", () => {
     const text = `${GOOD}import { later } from "./later.ts";\nexport const a = defineProcessor({ type: "mine", logs() { void later(); } });`;
     const files = {
@@ -267,6 +292,11 @@ describe("a processor that runs", () => {
   it.each([
     ["a fetch that nobody awaits", 'void fetch("http://127.0.0.1:1/");', "TypeError: fetch failed"],
     ["a rejection that is no Error", 'void Promise.reject("gone");', "string gone"],
+    [
+      "a timer's callback that calls process.exit",
+      "setTimeout(() => process.exit(0), 1);",
+      "ForbiddenExitError: process\\.exit\\(\\) in processors\\.mine would end the whole gateway; throw an Error instead",
+    ],
     ["a timer's callback that throws", "setTimeout(() => { throw new RangeError(`late`); }, 1);", "RangeError: late"],
   ])("is found behind %s", (_name, code, what) => {
     const text = `${GOOD}export const a = defineProcessor({ type: "mine", logs() { ${code} } });`;
