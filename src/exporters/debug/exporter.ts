@@ -3,7 +3,8 @@ import { ConsumeError } from "../../core/errors.ts";
 import { type OutgoingRequest, SENT_WHOLE, type SendResult } from "../../core/sender.ts";
 import type { Signal } from "../../core/signal.ts";
 import { DecodeError } from "../../wire/decode-error.ts";
-import { type JsonObject, jsonObjectOf } from "../../wire/otlp/json-encode.ts";
+import { jsonObjectOf } from "../../wire/otlp/json-encode.ts";
+import { scanRequest } from "../../wire/otlp/scan.ts";
 import type { DebugConfig } from "./config.ts";
 import { formatDetailed } from "./detailed.ts";
 import { formatNormal } from "./normal.ts";
@@ -47,18 +48,19 @@ export class DebugExporter implements Exporter {
     if (!this.#isRunning) throw new ConsumeError("refused", "not shown: the exporter is not running");
     if (signal.aborted) throw new ConsumeError("retryable", "not shown: no time was left to write");
     if (!this.#samplers[request.signal].isNext()) return SENT_WHOLE;
-    const tree = decode(request);
-    const counts = countsOf(request.signal, tree, request.payload.itemCount);
-    const dump = this.#formatRecords(request.signal, tree);
+    const bytes = Buffer.concat(request.payload.slices);
+    const counts = decode(() => countsOf(request.signal, scanRequest(request.signal, bytes).index));
+    const dump = decode(() => this.#formatRecords(request.signal, bytes));
     if (this.#sinks === undefined) this.#log(SHAPES[request.signal].title, counts, dump);
     else for (const sink of this.#sinks) sink.write(`${formatCounts(request.signal, counts)}${dump}`);
     return SENT_WHOLE;
   }
 
-  #formatRecords(signal: Signal, tree: JsonObject): string {
+  /** Only what shows records pays for a tree of them. */
+  #formatRecords(signal: Signal, bytes: Uint8Array): string {
     if (this.#config.verbosity === "basic") return "";
     const format = this.#config.verbosity === "normal" ? formatNormal : formatDetailed;
-    return `${format(signal, tree)}\n`;
+    return `${format(signal, jsonObjectOf(signal, bytes))}\n`;
   }
 
   #log(title: string, counts: Readonly<Record<string, number>>, dump: string): void {
@@ -73,9 +75,9 @@ function formatCounts(signal: Signal, counts: Readonly<Record<string, number>>):
   return `${SHAPES[signal].title}\t{${members.join(", ")}}\n`;
 }
 
-function decode(request: OutgoingRequest): JsonObject {
+function decode<T>(read: () => T): T {
   try {
-    return jsonObjectOf(request.signal, Buffer.concat(request.payload.slices));
+    return read();
   } catch (error) {
     if (!(error instanceof DecodeError)) throw ConsumeError.from(error, "debug");
     throw new ConsumeError("permanent", `not shown: ${error.message}`, { cause: error });

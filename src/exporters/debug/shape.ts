@@ -1,3 +1,4 @@
+import type { BatchIndex } from "../../wire/otlp/batch-index.ts";
 import type { Signal } from "../../core/signal.ts";
 import type { JsonObject } from "../../wire/otlp/json-encode.ts";
 import { numberOf, objectsOf, textsOf } from "./json-tree.ts";
@@ -65,13 +66,11 @@ export function metricMember(metric: JsonObject): MetricMember | undefined {
 }
 
 /** What `basic` says of a batch: `resource logs`, `log records`. */
-export function countsOf(signal: Signal, request: JsonObject, itemCount: number): Readonly<Record<string, number>> {
-  const resources = objectsOf(request, SHAPES[signal].resources);
-  if (signal === "logs") return { "resource logs": resources.length, "log records": itemCount };
-  if (signal === "traces") return { "resource spans": resources.length, spans: itemCount };
-  const scopes = resources.flatMap((resource) => objectsOf(resource, SHAPES.metrics.scopes));
-  const metricCount = scopes.reduce((sum, scope) => sum + objectsOf(scope, SHAPES.metrics.records).length, 0);
-  return { "resource metrics": resources.length, metrics: metricCount, "data points": itemCount };
+export function countsOf(signal: Signal, index: BatchIndex): Readonly<Record<string, number>> {
+  const { resourceCount, recordCount, itemCount } = index;
+  if (signal === "logs") return { "resource logs": resourceCount, "log records": itemCount };
+  if (signal === "traces") return { "resource spans": resourceCount, spans: itemCount };
+  return { "resource metrics": resourceCount, metrics: recordCount, "data points": itemCount };
 }
 
 /** A bucket of an exponential histogram, in ascending order of its bounds. */
