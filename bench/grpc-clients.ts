@@ -1,6 +1,6 @@
 /**
  * `node --conditions=signalbox-source bench/grpc-clients.ts`: the two gRPC clients of exporters/otlp_grpc side by side, in
- * alternation, against one backend in another process. docs/decisions/0008 has the figures of a run.
+ * alternation, against one backend in another process. docs/decisions/0006 has the figures of a run.
  */
 import { fork } from "node:child_process";
 import { createServer, type ServerHttp2Stream } from "node:http2";

@@ -41,7 +41,7 @@ const NEXT_ADDRESS_MS = 250;
 const TRIES_MAX = 5;
 
 /**
- * A gRPC client for unary calls on node:http2, for what grpc-js cannot do: docs/decisions/0008 says why there are two.
+ * A gRPC client for unary calls on node:http2, for what grpc-js cannot do: docs/decisions/0006 says why there are two.
  *
  * It has a connection to each address of the target (round_robin) or to the first that answers (pick_first), and makes
  * them anew when they end. A call goes to a connection that is ready; while none is and one is being made, it waits;

@@ -29,7 +29,7 @@ export interface ClientSettings {
 /**
  * grpc-js, where it can do what is asked: it knows neither zstd nor snappy, asks no name server but the system's, and
  * gives the IP address of an endpoint to the server as its name, which TLS forbids and Node warns of.
- * docs/decisions/0008 has what was weighed.
+ * docs/decisions/0006 has what was weighed.
  */
 export function createClient(settings: ClientSettings, tls: ClientTls | undefined): ExporterClient {
   return suitsGrpcJs(settings, tls) ? createGrpcJsClient(settings, tls) : createHttp2Client(settings, tls);
