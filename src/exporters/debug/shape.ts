@@ -1,7 +1,7 @@
 import type { BatchIndex } from "../../wire/otlp/batch-index.ts";
 import type { Signal } from "../../core/signal.ts";
 import type { JsonObject } from "../../wire/otlp/json-encode.ts";
-import { numberOf, objectsOf, textsOf } from "./json-tree.ts";
+import { numberOf, textsOf } from "./json-tree.ts";
 
 /** Where the parts of a request stand in its JSON, and what the Collector calls them. */
 export interface Shape {
