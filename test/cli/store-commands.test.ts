@@ -173,6 +173,16 @@ describe("signalbox logs", () => {
     );
   });
 
+  test("nothing found for a key that no record has says so, with the nearest", async () => {
+    const { exitCode, err } = await run(runLogsCommand, ["levle:error", "--data", folderOf([], FAILED_LOGS)]);
+    expect(exitCode).toBe(1);
+    expect(err).toContain("no log records match\n  no record has an attribute levle; did you mean level?\n");
+  });
+
+  test("a value with blanks after = keeps its quotes", () => {
+    expect(joinQuery(["machine_id=a b", "steps=20 of 30"])).toBe('machine_id="a b" "steps=20 of 30"');
+  });
+
   test("nothing found ends with 1", async () => {
     const { exitCode, err } = await run(runLogsCommand, ["nosuchword", "--data", folderOf([], FAILED_LOGS)]);
     expect([exitCode, err.includes("no log records match")]).toEqual([1, true]);
