@@ -74,12 +74,20 @@ function strippedPlace(origin: ProcessorOrigin): (Place & { readonly file: strin
   }
 }
 
+const SDK_FIX = 'import from "signalbox/sdk", which the gateway brings along';
+
 function missingModule(origin: ProcessorOrigin, error: Error): ImportFailure {
   const [, kind = "module", name = ""] = /Cannot find (package|module) '([^']*)'/.exec(error.message) ?? [];
+  // Ours, by the package's name: what the registry has under it is not this gateway's SDK.
+  if (kind === "package" && name === "signalbox")
+    return {
+      ...lineFound(origin, (line) => /["']signalbox(?!\/sdk)/.test(line)),
+      message: "cannot find package signalbox",
+      fix: SDK_FIX,
+    };
   const needle = kind === "package" ? name : basename(name, extname(name));
-  const line = lineOf(origin.file, needle);
   return {
-    ...(line !== undefined && { line }),
+    ...(needle !== "" && lineFound(origin, (line) => line.includes(needle))),
     message: `cannot find ${kind} ${name}`,
     fix:
       kind === "package"
@@ -88,12 +96,11 @@ function missingModule(origin: ProcessorOrigin, error: Error): ImportFailure {
   };
 }
 
-/** The first line that imports this; undefined where the import stands in another file. */
-function lineOf(file: string, needle: string): number | undefined {
-  if (needle === "") return undefined;
+/** The first line that imports this; none where the import stands in another file. */
+function lineFound({ file }: ProcessorOrigin, isWanted: (line: string) => boolean): { line?: number } {
   const lines = readFileSync(file, "utf8").split("\n");
-  const index = lines.findIndex((line) => /\b(?:from|import)\b/.test(line) && line.includes(needle));
-  return index < 0 ? undefined : index + 1;
+  const index = lines.findIndex((line) => /\b(?:from|import)\b/.test(line) && isWanted(line));
+  return index < 0 ? {} : { line: index + 1 };
 }
 
 function thrownAtImport(origin: ProcessorOrigin, thrown: unknown): ImportFailure {

@@ -214,6 +214,14 @@ describe("a mistake in a processor's file is told with its place and how to mend
     });
   });
 
+  it.each(["signalbox", "signalbox/processor"])("%s, where the SDK is meant", (name) => {
+    expect(problemOf(`${GOOD}import { x } from "${name}";\nexport const a = x;`)).toMatchObject({
+      line: 2,
+      message: "cannot find package signalbox",
+      fix: 'import from "signalbox/sdk", which the gateway brings along',
+    });
+  });
+
   it("a file that is not there", () => {
     expect(problemOf(`${GOOD}import { x } from "./helper";\nexport const a = x;`)).toMatchObject({
       line: 2,
