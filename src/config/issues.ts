@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { describeFound, describeHidden } from "./found.ts";
+import { genericFix, listValues, listWords } from "./generic-fix.ts";
 import { isNull, placeAt } from "./located.ts";
 import type { Located } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
@@ -73,9 +74,9 @@ export function plainPath(path: readonly PropertyKey[]): PathSegment[] {
   return path.map((segment) => (typeof segment === "number" ? segment : String(segment)));
 }
 
-function problem({ block, path, position }: Subject, message: string, fix?: string): Problem {
+function problem({ block, path, position }: Subject, message: string, fix: string): Problem {
   const shown = shownPath(block, path);
-  return { position, path: formatPath([...block.path, ...shown]), message, ...(fix !== undefined && { fix }) };
+  return { position, path: formatPath([...block.path, ...shown]), message, fix };
 }
 
 /** Keys that came out of a variable are shown only where the schema knows them: a secret with a colon in it reads as a map. */
@@ -105,7 +106,8 @@ function keyPosition(parent: Subject, key: string): Position {
 function problemOf(issue: Exclude<Issue, { code: "unrecognized_keys" }>, subject: Subject): Problem {
   const params = issue.code === "custom" ? (issue.params as CustomParams | undefined) : undefined;
   if (issue.code === "custom" && params?.expected === undefined) {
-    return problem(subject, withoutValues(issue.message, subject.block.root), maskFix(params?.fix, subject));
+    const message = withoutValues(issue.message, subject.block.root);
+    return problem(subject, withFound(message, subject), fixFor(issue, subject, params?.fix));
   }
   const isEmpty = isEmptyText(subject.node) && (issue.code === "custom" || issue.code === "too_small");
   if (isEmpty || isMissing(subject)) return problem(subject, requires(subject), missingFix(issue, subject));
@@ -118,6 +120,12 @@ function problemOf(issue: Exclude<Issue, { code: "unrecognized_keys" }>, subject
 interface CustomParams {
   readonly expected?: string;
   readonly fix?: string;
+}
+
+/** A sentence of a schema's own says what should be; what is there stands behind it. */
+function withFound(message: string, subject: Subject): string {
+  const isShown = subject.node?.kind === "scalar" && !isNull(subject.node) && !message.includes("found ");
+  return isShown ? `${message}, found ${foundIn(subject)}` : message;
 }
 
 function foundIn({ node, isSecret }: Subject): string {
@@ -140,21 +148,21 @@ function requires({ node, path }: Subject): string {
   return `requires a non-empty ${quote(String(path.at(-1)))}${reason}`;
 }
 
-function missingFix(issue: Issue, subject: Subject): string | undefined {
+function missingFix(issue: Issue, subject: Subject): string {
   const { fix } = subject.notes;
   if (issue.code === "invalid_value") return `write one of ${listValues(issue.values)}`;
-  return exampleFix(subject) ?? (typeof fix === "string" ? fix : undefined);
+  return exampleFix(subject) ?? (typeof fix === "string" ? fix : genericFix(subject.layers));
 }
 
-function maskFix(fix: string | undefined, { block }: Subject): string | undefined {
-  return fix === undefined ? undefined : withoutValues(fix, block.root);
+function fixFor(issue: Issue, subject: Subject, own: string | undefined): string {
+  return writtenFix(issue, subject, own) ?? genericFix(subject.layers);
 }
 
-function fixFor(issue: Issue, subject: Subject, own: string | undefined): string | undefined {
+function writtenFix(issue: Issue, subject: Subject, own: string | undefined): string | undefined {
   const { node, notes, isSecret } = subject;
   const isShown = node?.kind === "scalar" && node.expansion === undefined && !isSecret;
   const shown = isShown ? node.value : undefined;
-  if (own !== undefined) return maskFix(own, subject);
+  if (own !== undefined) return withoutValues(own, subject.block.root);
   const noted = typeof notes.fix === "function" ? notes.fix(shown) : notes.fix;
   if (noted !== undefined) return noted;
   if (issue.code === "invalid_value")
@@ -273,15 +281,4 @@ function expansionsIn(node: Located): NonNullable<Located["expansion"]>[] {
   if (node.kind === "map")
     return [...own, ...Array.from(node.entries.values(), (entry) => expansionsIn(entry.node)).flat()];
   return own;
-}
-
-const LISTED_MAX = 24;
-
-function listWords(words: readonly string[]): string {
-  const listed = words.slice(0, LISTED_MAX).join(", ");
-  return words.length > LISTED_MAX ? `${listed} and ${words.length - LISTED_MAX} more` : listed;
-}
-
-function listValues(values: readonly z.core.util.Primitive[]): string {
-  return listWords(values.map((value) => (typeof value === "string" ? quote(value) : String(value))));
 }

@@ -77,7 +77,9 @@ export function duration(settings: DurationSettings = {}): z.ZodType<number, str
   const maxMs = settings.max === undefined ? Infinity : parseDurationMs(settings.max)!;
   const schema = z.string().transform((text, context): number => {
     const ms = parseDurationMs(text);
-    if (ms === undefined) refuse(context, { expected: "a duration string" });
+    if (ms === undefined && parseDurationMs(text.replace(/^-/, "")) !== undefined)
+      refuse(context, { expected: "a duration that is not negative", fix: "write it without the minus" });
+    else if (ms === undefined) refuse(context, { expected: "a duration string" });
     else if (ms === 0 && settings.positive === true) refuse(context, { message: "must be greater than zero" });
     else if (ms > maxMs)
       refuse(context, { expected: `at most ${settings.max}`, fix: `write "${settings.max}" or less` });

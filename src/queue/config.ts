@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { annotate, block, duration, optionalBlock, refuse, withoutEffect } from "../config/types.ts";
+import { annotate, block, duration, optionalBlock, refuse, withFix, withoutEffect } from "../config/types.ts";
 import { parseByteSize } from "../config/byte-size.ts";
 
 /**
@@ -92,11 +92,17 @@ function countItemsWhereEmpty(batch: unknown): unknown {
   return isEmpty ? { sizer: "items" } : batch;
 }
 
+// More requests at once than any backend takes from one client; each costs memory here.
+const CONSUMERS_MAX = 10_000;
+
+const consumers = z
+  .int()
+  .max(CONSUMERS_MAX)
+  .refine((count) => count > 0, { error: "`num_consumers` must be positive" });
+
 const queueBlock = block({
   enabled: z.boolean().default(true).describe("false: send while the sender waits; its copy is at-least-once."),
-  num_consumers: z
-    .int()
-    .refine((count) => count > 0, { error: "`num_consumers` must be positive" })
+  num_consumers: withFix(consumers, `write a whole number from 1 to ${CONSUMERS_MAX}`)
     .default(10)
     .describe("Requests to the backend at the same time, for each signal."),
   queue_size: amount("queue_size", 1)

@@ -60,6 +60,7 @@ describe("${file:...}", () => {
       [
         "main.yaml:2:64  exporters.debug.verbosity",
         '  found "loud" (string), expected one of "basic", "normal", "detailed"',
+        '  write one of "basic", "normal", "detailed"',
         "otlp.yaml:2:10  exporters.otlp_grpc.timeout",
         "  found 10 (number), expected a duration string",
         '  write "10s"',

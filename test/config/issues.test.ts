@@ -20,20 +20,52 @@ function answerTo(schema: z.ZodType, yaml: string): string {
     : formatProblems(validated.problems).replace(/^x\.yaml:\d+:\d+ {2}/gm, "");
 }
 
+const TEXT = 'write text, such as "abc"';
+
 describe("a zod issue in the operator's words", () => {
   it.each<[string, z.ZodType, string, string[]]>([
-    ["a number", z.number(), "abc", ['found "abc" (string), expected a number']],
+    ["a number", z.number(), "abc", ['found "abc" (string), expected a number', "write a number"]],
     ["a list", z.array(z.string()), "5", ["found 5 (number), expected a list", "write it as a list: [5]"]],
-    ["a short list", z.array(z.string()).min(2), "[a]", ["found a list, expected at least 2 entries"]],
-    ["a long text", z.string().max(3), "abcd", ['found "abcd" (string), expected at most 3 characters']],
-    ["an empty text", z.string().min(1), '""', ['requires a non-empty "key"']],
-    ["a bound", z.number().gt(0).lt(1), "0", ["found 0 (number), expected more than 0"]],
-    ["another bound", z.number().gt(0).lt(1), "1", ["found 1 (number), expected less than 1"]],
-    ["a huge number", z.int(), "1e300", ["found 1e+300 (number), expected a whole number below 2^53"]],
-    ["infinity", z.number(), ".inf", ["found Infinity (number), expected a number"]],
-    ["a multiple", z.number().multipleOf(8), "12", ["found 12 (number), expected a multiple of 8"]],
-    ["a pattern", z.string().regex(/^[a-z]+$/), "A1", ['found "A1" (string), expected a match of /^[a-z]+$/']],
-    ["a format", z.uuid(), "x", [expect.stringContaining('found "x" (string), expected a')]],
+    [
+      "a short list",
+      z.array(z.string()).min(2),
+      "[a]",
+      ["found a list, expected at least 2 entries", "write a list: [...]"],
+    ],
+    ["a long text", z.string().max(3), "abcd", ['found "abcd" (string), expected at most 3 characters', TEXT]],
+    ["an empty text", z.string().min(1), '""', ['requires a non-empty "key"', TEXT]],
+    [
+      "a bound",
+      z.number().gt(0).lt(1),
+      "0",
+      ["found 0 (number), expected more than 0", "write a number, above 0 and below 1"],
+    ],
+    [
+      "another bound",
+      z.number().gt(0).lt(1),
+      "1",
+      ["found 1 (number), expected less than 1", "write a number, above 0 and below 1"],
+    ],
+    [
+      "a huge number",
+      z.int(),
+      "1e300",
+      ["found 1e+300 (number), expected a whole number below 2^53", "write a whole number"],
+    ],
+    ["infinity", z.number(), ".inf", ["found Infinity (number), expected a number", "write a number"]],
+    [
+      "a multiple",
+      z.number().multipleOf(8),
+      "12",
+      ["found 12 (number), expected a multiple of 8", "write a whole number"],
+    ],
+    ["a pattern", z.string().regex(/^[a-z]+$/), "A1", ['found "A1" (string), expected a match of /^[a-z]+$/', TEXT]],
+    [
+      "a format",
+      z.uuid(),
+      "x",
+      [expect.stringContaining('found "x" (string), expected a'), "write another value, or leave it out"],
+    ],
     ["one literal", z.literal("on"), "of", ['found "of" (string), expected "on"', 'did you mean "on"?']],
     [
       "an enum",
@@ -46,7 +78,7 @@ describe("a zod issue in the operator's words", () => {
       "one of two types",
       z.union([z.string(), z.number()]),
       "true",
-      ["found true (boolean), expected a string or a number"],
+      ["found true (boolean), expected a string or a number", `${TEXT}, or a number`],
     ],
     [
       "one of two shapes",
@@ -60,7 +92,12 @@ describe("a zod issue in the operator's words", () => {
       "x",
       ['found "x" (string), expected a list', "write it as a list: [x]"],
     ],
-    ["a map", z.record(z.string(), z.string()), "[]", ["found a list, expected a map"]],
+    [
+      "a map",
+      z.record(z.string(), z.string()),
+      "[]",
+      ["found a list, expected a map", "write a map of names to values"],
+    ],
     [
       "a hint of one's own",
       withFix(z.int().max(9), "write 9 or less"),
@@ -73,7 +110,12 @@ describe("a zod issue in the operator's words", () => {
       "10",
       ["found 10 (number), expected at most 9", "write 9 or less"],
     ],
-    ["a date", z.date(), "2001-01-01", ['found "2001-01-01" (string), expected a date']],
+    [
+      "a date",
+      z.date(),
+      "2001-01-01",
+      ['found "2001-01-01" (string), expected a date', "write another value, or leave it out"],
+    ],
     [
       "a nested block",
       block({ inner: z.string() }),
@@ -84,7 +126,7 @@ describe("a zod issue in the operator's words", () => {
       "a long text, cut",
       z.number(),
       "x".repeat(500),
-      [expect.stringMatching(/^found "x{77}\.\.\." \(string\), expected a number$/)],
+      [expect.stringMatching(/^found "x{77}\.\.\." \(string\), expected a number$/), "write a number"],
     ],
   ])("%s", (_, schema, yaml, lines) => {
     const [, ...said] = answerTo(block({ key: schema }), `key: ${yaml}`).split("\n");
