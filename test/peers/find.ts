@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -48,4 +49,10 @@ function executable(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** promtool: as a command of this machine, or as install.sh unpacked it. */
+export function findPromtool(): string | undefined {
+  if (spawnSync("promtool", ["--version"]).error === undefined) return "promtool";
+  return executable(join(folder, "promtool", "promtool"));
 }

@@ -22,3 +22,19 @@ if [ ! -x "$venv/bin/python" ]; then
   mv "$venv.work" "$venv"
 fi
 echo "$venv/bin/python"
+
+# promtool reads the gateway's own metrics as Prometheus would. Taken out of Debian's package without installing it, which
+# would start a server; only .ci/run asks for it, as root on a machine that has apt.
+promtool=${XDG_CACHE_HOME:-$HOME/.cache}/signalbox/peers/promtool/promtool
+if [ ! -x "$promtool" ] && ! command -v promtool >/dev/null && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+  work=$(mktemp -d)
+  (
+    cd "$work"
+    apt-get update -qq
+    apt-get download -qq prometheus
+    dpkg-deb -x prometheus_*.deb unpacked
+  ) >/dev/null
+  mkdir -p "$(dirname "$promtool")"
+  mv "$work/unpacked/usr/bin/promtool" "$promtool"
+  rm -rf "$work"
+fi

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { findPromtool, PEER_HINT } from "../peers/find.ts";
 import { describe, expect, it } from "vitest";
 import { MetricsRegistry } from "../../src/service/metrics-registry.ts";
 import { formatPrometheus } from "../../src/service/prometheus-text.ts";
@@ -68,11 +69,14 @@ describe("the metrics page", () => {
   });
 
   it("is taken by promtool", (context) => {
-    const promtool = spawnSync("promtool", ["--version"]);
-    if (promtool.error !== undefined) context.skip("promtool is not on this machine (Debian: the package prometheus)");
+    const promtool = findPromtool();
+    if (promtool === undefined) {
+      context.skip(`promtool is not here: ${PEER_HINT}`);
+      return;
+    }
     for (const hasSuffixes of [true, false]) {
       const input = formatPrometheus(filled().collect(), resource, { hasSuffixes, hasScope: true });
-      const check = spawnSync("promtool", ["check", "metrics"], { input, encoding: "utf8" });
+      const check = spawnSync(promtool, ["check", "metrics"], { input, encoding: "utf8" });
       // 1: not valid. 3: valid, with advice on names, which are the Collector's.
       expect(check.status === 0 || (check.status === 3 && !hasSuffixes), check.stderr).toBe(true);
     }
