@@ -1,4 +1,5 @@
 import type { ComponentFactory } from "../core/component.ts";
+import { closestName } from "../core/closest-name.ts";
 import { formatComponentId, parseComponentId } from "../core/component-id.ts";
 import type { ComponentId, ComponentKind } from "../core/component-id.ts";
 import type { ComponentSection, ConfiguredComponent, FactoryLookup, FactoryOf } from "./configuration.ts";
@@ -28,7 +29,7 @@ export interface ReadSection<K extends ComponentKind> {
   readonly components: ComponentSection<K>;
   /** All that the section names, broken ones too: a reference to a broken one is no second problem. */
   readonly declared: ReadonlyMap<string, LocatedEntry>;
-  /** The section came from an expression that failed: nobody knows what it holds. */
+  /** The section came from an expression that failed, or its name is mistyped: nobody knows what it holds. */
   readonly isUnknown: boolean;
   /** The ids that a pipeline or service.extensions refers to; filled while those are read. */
   readonly used: Set<string>;
@@ -57,7 +58,19 @@ export function readSection<K extends ComponentKind>(
     const component = readComponent(kind, id, body, factories, report);
     if (component !== undefined) components.set(name, component);
   }
-  return { kind, components, declared, isUnknown: isBroken(entries.get(section)?.node), used: new Set() };
+  return {
+    kind,
+    components,
+    declared,
+    isUnknown: isBroken(entries.get(section)?.node) || isMistyped(section, entries),
+    used: new Set(),
+  };
+}
+
+/** It is absent, and a name that is no section's is near: that one has been reported. */
+function isMistyped(section: string, entries: Entries): boolean {
+  const names = Object.values(SECTION_NAMES);
+  return !entries.has(section) && [...entries.keys()].some((key) => closestName(key, names) === section);
 }
 
 function readComponent<K extends ComponentKind>(
@@ -69,6 +82,7 @@ function readComponent<K extends ComponentKind>(
 ): ConfiguredComponent<K> | undefined {
   const path = [SECTION_NAMES[kind], formatComponentId(id)];
   const factory = factories.find(kind, id.type);
+  if (factory === undefined && factories.isBroken?.(kind, id.type) === true) return undefined;
   if (factory === undefined || !isOfKind(factory, kind)) {
     const types = factories.types(kind);
     const message = `unknown type: ${quote(id.type)} for id: ${quote(formatComponentId(id))} (valid values: [${types.join(" ")}])`;
@@ -97,7 +111,7 @@ export type Sections = { readonly [K in ComponentKind]: ReadSection<K> };
 /** What holds over whole sections; `start` is where a section would stand that is absent. */
 export function checkSections(entries: Entries, sections: Sections, start: Position, report: Report): void {
   for (const kind of ["receiver", "exporter"] as const) {
-    if (sections[kind].declared.size > 0) continue;
+    if (sections[kind].declared.size > 0 || sections[kind].isUnknown) continue;
     const name = SECTION_NAMES[kind];
     const entry = entries.get(name);
     // A section that is no map, or holds only broken ids, has its own problem.

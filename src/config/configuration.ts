@@ -57,11 +57,17 @@ export interface FactoryLookup {
   find(kind: ComponentKind, type: string): ComponentFactory | undefined;
   /** The present names, for messages. */
   types(kind: ComponentKind): readonly string[];
+  /** A processor of this type would be there if its file were sound; what is wrong with that has been reported. */
+  isBroken?(kind: ComponentKind, type: string): boolean;
 }
 
 /** A lookup over a list. Where two factories claim a name the first one has it, and a present name beats a deprecated one. */
-export function factoryLookup(factories: readonly ComponentFactory[]): FactoryLookup {
+export function factoryLookup(
+  factories: readonly ComponentFactory[],
+  brokenProcessors: readonly string[] = [],
+): FactoryLookup {
   return {
+    isBroken: (kind, type) => kind === "processor" && brokenProcessors.includes(type),
     find(kind, type) {
       const ofKind = factories.filter((factory) => factory.kind === kind);
       return (

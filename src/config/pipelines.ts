@@ -134,6 +134,8 @@ class PipelineReader {
   }
 
   #reportEmpty(role: Role, entry: LocatedEntry | undefined): void {
+    // What has no signal yet, such as a component under the wrong key, is no pipeline that lacks something.
+    if (this.#signal === undefined) return;
     const position = (entry ?? this.#body).keyPosition;
     const message = `must have at least one ${ROLE_KINDS[role][0]}`;
     this.#report.problem(position, [...this.#path, role], message, `write ${role}: [an id under ${role}]`);

@@ -1,4 +1,4 @@
-import { extname } from "node:path";
+import { basename, dirname, extname } from "node:path";
 import type { Problem } from "../config/problem.ts";
 import type { ComponentFactory } from "../core/component.ts";
 import { OWN_PROCESSORS_FOLDER } from "../core/package-files.ts";
@@ -11,6 +11,8 @@ export interface KnownFactories {
   readonly factories: readonly ComponentFactory[];
   readonly problems: readonly Problem[];
   readonly processorOrigins: readonly ProcessorOrigin[];
+  /** The types that files would define which did not load. */
+  readonly brokenProcessors: readonly string[];
 }
 
 /** Every component type there is, with the processors of the folders. */
@@ -22,7 +24,14 @@ export async function loadFactories(processorFolders: readonly string[]): Promis
     factories: [...BUILT_IN_FACTORIES, ...processors.factories],
     problems: processors.problems.map(asProblem),
     processorOrigins: processors.origins,
+    brokenProcessors: processors.problems.map(({ file }) => typeOf(file)),
   };
+}
+
+/** `<folder>/<type>.ts` or `<folder>/<type>/processor.ts`. */
+function typeOf(file: string): string {
+  const name = basename(file, extname(file));
+  return name === "processor" ? basename(dirname(file)) : name;
 }
 
 function asProblem({ file, line = 1, column = 1, message, fix }: ProcessorProblem): Problem {

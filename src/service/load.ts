@@ -30,7 +30,7 @@ export async function loadGateway(settings: GatewayLoadSettings): Promise<Gatewa
   const sources = { files, env, readText: readTextFile };
   const named = readProcessorFolders(sources).map(({ folder, position }) => resolve(dirname(position.file), folder));
   const known = await loadFactories([...named, ...processorFolders]);
-  const loaded = loadConfiguration({ ...sources, factories: factoryLookup(known.factories) });
+  const loaded = loadConfiguration({ ...sources, factories: factoryLookup(known.factories, known.brokenProcessors) });
   const found = loaded.ok ? checkStorages(loaded.configuration) : loaded.problems;
   const problems = [...known.problems, ...found];
   if (!loaded.ok || problems.length > 0) return { ok: false, problems, warnings: loaded.warnings };
