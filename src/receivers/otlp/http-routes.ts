@@ -29,6 +29,7 @@ export function otlpRoutes(
   const toProtobuf = (signal: Signal, json: Uint8Array): Uint8Array => {
     const decoded = intake.decode(signal, () => decodeJsonRequest(signal, json, { strict: config.strict_json }));
     names.count(decoded.enumNames);
+    if (decoded.loneSurrogates > 0) intake.countInvalidText(signal);
     return decoded.bytes;
   };
   const body = {

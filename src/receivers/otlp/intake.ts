@@ -8,6 +8,9 @@ import { ConsumeError } from "../../core/errors.ts";
 import type { Counter } from "../../core/meter.ts";
 import type { Signal } from "../../core/signal.ts";
 import { DecodeError } from "../../wire/decode-error.ts";
+import { TextWatch } from "./text-watch.ts";
+
+type SignalCounters = Readonly<Record<Signal, Counter>>;
 
 /** What a door knows of a request. */
 export interface Sender {
@@ -24,14 +27,23 @@ export class OtlpIntake {
   readonly #settings: Settings;
   readonly #host: Host;
   readonly #transport: Transport;
-  readonly #undecodable: Readonly<Record<Signal, Counter>>;
+  readonly #undecodable: SignalCounters;
+  readonly #merged: SignalCounters;
+  readonly #invalidText: SignalCounters;
+  readonly #texts: Readonly<Record<Signal, TextWatch>>;
   #warnedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(settings: Settings, host: Host, transport: Transport) {
     this.#settings = settings;
     this.#host = host;
     this.#transport = transport;
-    this.#undecodable = undecodableCounters(settings, transport);
+    const countersOf = (name: string, description: string): SignalCounters =>
+      signalCounters(settings, transport, name, description);
+    this.#undecodable = countersOf("undecodable", "Requests that were refused because they are not OTLP.");
+    this.#merged = countersOf("merged", "Requests in which a singular message stood twice, and was merged.");
+    this.#invalidText = countersOf("invalid_text", "Requests seen with text that is not UTF-8; protobuf is sampled.");
+    const { clock } = settings;
+    this.#texts = { traces: new TextWatch(clock), metrics: new TextWatch(clock), logs: new TextWatch(clock) };
   }
 
   /**
@@ -44,9 +56,16 @@ export class OtlpIntake {
       const arrivalUnixNano = this.#settings.clock.nowUnixNano();
       return createBatch(signal, bytes, { client, arrivalUnixNano });
     });
+    if (batch.merged) this.#merged[signal].add(1);
+    if (this.#texts[signal].finds(signal, bytes)) this.countInvalidText(signal);
     if (batch.itemCount === 0) return batch.release();
     const opener = `receiver ${formatComponentId(this.#settings.id)}`;
     await admitBatch(this.#host, consumer, batch, { client, deadline, signal: abort, opener });
+  }
+
+  /** For a door that has mended text while it decoded. */
+  countInvalidText(signal: Signal): void {
+    this.#invalidText[signal].add(1);
   }
 
   /** Runs what turns a sender's bytes into something else; garbage is the sender's fault, counted in requests. */
@@ -72,13 +91,17 @@ export class OtlpIntake {
 
 /**
  * The ledger counts what was accepted, refused and failed of an admission, in items. A request that cannot be read never
- * becomes one, and nobody knows how many items were in it.
+ * becomes one, and nobody knows how many items were in it; what was odd about one is told in requests too.
  */
-function undecodableCounters({ id, meter }: Settings, transport: Transport): Readonly<Record<Signal, Counter>> {
+function signalCounters(
+  { id, meter }: Settings,
+  transport: Transport,
+  name: string,
+  description: string,
+): SignalCounters {
   const counterOf = (signal: Signal): Counter => {
     const labels = { receiver: formatComponentId(id), transport, otel_signal: signal };
-    const description = "Requests that were refused because they are not OTLP.";
-    return meter.counter("signalbox_receiver_undecodable_requests", labels, { description, unit: "{requests}" });
+    return meter.counter(`signalbox_receiver_${name}_requests`, labels, { description, unit: "{requests}" });
   };
   return { traces: counterOf("traces"), metrics: counterOf("metrics"), logs: counterOf("logs") };
 }

@@ -32,6 +32,8 @@ export interface JsonDecoded {
   readonly bytes: Uint8Array;
   /** How many enum values came by name instead of number. */
   readonly enumNames: number;
+  /** Halves of surrogate pairs in strings, which no UTF-8 can hold: U+FFFD stands for each. */
+  readonly loneSurrogates: number;
 }
 
 const UINT32: IntegerRange = { isSigned: false, bits: 32 };
@@ -67,7 +69,7 @@ class JsonDecoder {
   decode(message: JsonMessage): JsonDecoded {
     this.#readMessage(message, 1);
     if (this.#in.peek() !== -1) this.#in.fail(this.#in.offset, "nothing after the request");
-    return { bytes: this.#out.finish(), enumNames: this.#enumNames };
+    return { bytes: this.#out.finish(), enumNames: this.#enumNames, loneSurrogates: this.#in.loneSurrogates };
   }
 
   /** Recursion is bounded by MESSAGE_DEPTH_MAX. */

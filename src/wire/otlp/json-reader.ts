@@ -32,6 +32,8 @@ const ESCAPES: ReadonlyMap<number, number> = new Map(
 export class JsonReader {
   readonly bytes: Uint8Array;
   offset = 0;
+  /** Halves of surrogate pairs that writeString has replaced. */
+  loneSurrogates = 0;
   /** Of the string that readString found last: content between the quotes, and whether it has escapes. */
   stringStart = 0;
   stringEnd = 0;
@@ -169,6 +171,7 @@ export class JsonReader {
         return offset + 12;
       }
     }
+    if (unit >= 0xd800 && unit < 0xe000) this.loneSurrogates++;
     // A lone half becomes U+FFFD on the way to UTF-8, by definition of the encoder.
     sink.utf8(String.fromCharCode(unit));
     return offset + 6;

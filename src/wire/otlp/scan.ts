@@ -3,7 +3,7 @@
  *
  * After it, everything behind may walk the bytes without checking again: lengths stay inside their message, wire types
  * fit the fields, varints end, nesting is bounded, there are no groups. Unknown fields are kept and not looked into.
- * Text is not checked: invalid UTF-8 is passed on, as the Collector does.
+ * Text is not checked: invalid UTF-8 is passed on, as the Collector does (invalid-text.ts looks for it, in a sample).
  */
 import type { Signal } from "../../core/signal.ts";
 import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, wireTypeName } from "../protobuf/wire-type.ts";

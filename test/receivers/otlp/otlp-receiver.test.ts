@@ -195,6 +195,30 @@ describe("bad requests", () => {
     expect([gateway.arrivals.length, gateway.budget.leasedBytes]).toEqual([0, 0]);
   });
 
+  it("that are odd but no garbage are kept, and counted: text that is no UTF-8, a message that stands twice", async () => {
+    await using gateway = await TestGateway.start();
+    const field = (number: number, ...parts: Uint8Array[]): Buffer => {
+      const content = Buffer.concat(parts);
+      return Buffer.concat([Buffer.from([(number << 3) | 2, content.length]), content]);
+    };
+    const request = (...bodies: Uint8Array[]): Buffer =>
+      field(1, field(2, field(2, ...bodies.map((text) => field(5, field(1, text))))));
+    const valid = Buffer.from("caf\u00e9");
+    expect((await post(gateway, PROTOBUF, request(valid.subarray(0, -1)))).status).toBe(200);
+    expect((await callGrpc(gateway.portOf("OTLP/gRPC"), "logs", request(valid, valid))).code).toBe(0);
+    const lone = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a\\udc00b"}}]}]}]}`;
+    expect((await post(gateway, JSON_TYPE, lone)).status).toBe(200);
+    const countOf = (name: string, transport: string): number | undefined =>
+      gateway.registry.value(`signalbox_receiver_${name}_requests`, {
+        receiver: "otlp",
+        transport,
+        otel_signal: "logs",
+      });
+    expect([countOf("invalid_text", "http"), countOf("invalid_text", "grpc")]).toEqual([2, 0]);
+    expect([countOf("merged", "http"), countOf("merged", "grpc")]).toEqual([0, 1]);
+    expect(gateway.arrivals).toHaveLength(3);
+  });
+
   it("are logged once a minute and door, not once a request", async () => {
     await using gateway = await TestGateway.start();
     for (let round = 0; round < 5; round++) await post(gateway, PROTOBUF, "garbage");
