@@ -50,6 +50,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   readonly #running: RunningProcessor<S>;
   readonly #faults: StateLog;
   readonly #blocking: StateLog;
+  readonly #regroupRefused: Counter;
   #state: "created" | "started" | "shut down" = "created";
 
   constructor(definition: DefinedProcessor, origin: ProcessorOrigin, place: Place<S>) {
@@ -61,6 +62,14 @@ class UserProcessor<S extends Signal> implements Processor<S> {
     this.#name = `processors.${id}`;
     this.#faults = new StateLog(clock);
     this.#blocking = new StateLog(clock);
+    this.#regroupRefused = settings.meter.counter(
+      "signalbox_processor_regroup_refused_records",
+      { processor: id, otel_signal: signal },
+      {
+        description: "Records that could not move to another resource, because the bounds on regrouping were reached.",
+        unit: "{records}",
+      },
+    );
     const count = createEventCounter(settings, signal);
     try {
       this.#running = runAs(origin, () => openProcessor(definition, { id, signal, config, logger, clock, count }));
@@ -92,6 +101,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   async consume(batch: Batch<S>, admission: Admission): Promise<void> {
     if (this.#state === "shut down") throw new ConsumeError("refused", `${this.#name}: has been shut down`);
     await this.#run(batch, admission);
+    if (batch.regroupRefused > 0) this.#regroupRefused.add(batch.regroupRefused);
     if (batch.itemCount === 0) return batch.release();
     return this.#place.next.consume(batch, admission);
   }

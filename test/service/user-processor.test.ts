@@ -49,6 +49,7 @@ class CountedBatch {
   readonly signal = "logs";
   readonly context = { client: new ClientMetadata("grpc", "", new Map([["x-id", ["7"]]])), arrivalUnixNano: 5n };
   isReleased = false;
+  regroupRefused = 0;
   itemCount: number;
   constructor(itemCount: number) {
     this.itemCount = itemCount;
@@ -96,6 +97,16 @@ describe("a user's processor in a pipeline", () => {
   it("edits and passes on", async () => {
     await consume(open(dropTo(2)));
     expect(passedOn).toHaveLength(1);
+  });
+
+  it("counts the records that it could not move to their resource", async () => {
+    const definition = defineProcessor({
+      type: "mine",
+      logs: (batch) => void Object.assign(batch, { regroupRefused: 4 }),
+    });
+    await consume(open(definition));
+    const labels = { processor: "mine/two", otel_signal: "logs" };
+    expect(meter.value("signalbox_processor_regroup_refused_records", labels)).toBe(4);
   });
 
   it("does not pass on a batch of which nothing is left", async () => {
