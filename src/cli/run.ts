@@ -6,6 +6,7 @@ import { createConsoleLogger, toLogFields } from "../service/console-logger.ts";
 import { formatLedger } from "../service/ledger-text.ts";
 import { findProcessorAtFault } from "../service/processor-fault.ts";
 import { Service } from "../service/service.ts";
+import { StrayFaults } from "../service/stray-faults.ts";
 import { readGatewayArgs } from "./gateway-args.ts";
 import { type CliIo, EXIT_FAILED, EXIT_OK } from "./io.ts";
 import { loadAndReport, type LoadedGateway } from "./load-command.ts";
@@ -67,10 +68,11 @@ const ALIVE_MS = 2 ** 31 - 1;
 
 /**
  * Signals end the run; a second one ends it at once. What a processor of the user's throws outside a batch (a timer, a
- * stray promise) is logged with its line and costs nothing else; any other error that nobody caught is our bug, after
+ * stray promise) is logged once with its line and costs nothing else; any other error that nobody caught is our bug, after
  * which the state cannot be trusted: the gateway drains and ends.
  */
 function guardProcess({ processorOrigins }: LoadedGateway, logger: Logger, end: EndOfRun): Disposable {
+  const strayFaults = new StrayFaults(logger, systemClock);
   let isStopping = false;
   const onSignal = (): void => {
     // Not process.exit(): that waits for threads, and one that hangs may be why somebody asks twice.
@@ -81,7 +83,7 @@ function guardProcess({ processorOrigins }: LoadedGateway, logger: Logger, end: 
   const onError = (thrown: unknown): void => {
     const fault = findProcessorAtFault(thrown, processorOrigins);
     if (fault !== undefined) {
-      logger.error(fault.message);
+      strayFaults.report(fault);
       return;
     }
     const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
@@ -95,6 +97,7 @@ function guardProcess({ processorOrigins }: LoadedGateway, logger: Logger, end: 
   return {
     [Symbol.dispose]: () => {
       clearInterval(alive);
+      strayFaults[Symbol.dispose]();
       for (const name of ["SIGINT", "SIGTERM"] as const) process.off(name, onSignal);
       process.off("uncaughtException", onError).off("unhandledRejection", onError);
     },

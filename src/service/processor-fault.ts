@@ -85,6 +85,13 @@ export function runningProcessor(): ProcessorOrigin | undefined {
   return running.getStore();
 }
 
+export interface StrayFault {
+  readonly type: string;
+  /** File, and line where it is known: the same for the same mistake, whatever the message. */
+  readonly place: string;
+  readonly message: string;
+}
+
 /**
  * Whose an error is that reached nobody: of a promise that a processor did not await, of a timer's callback.
  * For the service's `unhandledRejection` and `uncaughtException`, to be called from within those handlers: an error of a
@@ -93,10 +100,7 @@ export function runningProcessor(): ProcessorOrigin | undefined {
  * The stack tells the line. It shows none where Node itself rejects (`void fetch(url)`) or no Error was thrown: then it is
  * the processor whose code started what failed.
  */
-export function findProcessorAtFault(
-  thrown: unknown,
-  origins: Iterable<ProcessorOrigin>,
-): { readonly type: string; readonly message: string } | undefined {
+export function findProcessorAtFault(thrown: unknown, origins: Iterable<ProcessorOrigin>): StrayFault | undefined {
   const all = [...origins];
   for (const location of stackLocations(thrown)) {
     const origin = all.find((candidate) => isOwnFile(candidate, location.file));
@@ -106,7 +110,7 @@ export function findProcessorAtFault(
   return origin === undefined ? undefined : strayFault(origin, thrown, origin.shownFile);
 }
 
-function strayFault({ type }: ProcessorOrigin, thrown: unknown, where: string): { type: string; message: string } {
-  const what = `processors.${type}: an error reached nobody: ${describeThrown(thrown)} (${where})`;
-  return { type, message: `${what}\n  await every promise, and catch inside callbacks` };
+function strayFault({ type }: ProcessorOrigin, thrown: unknown, place: string): StrayFault {
+  const what = `processors.${type}: an error reached nobody: ${describeThrown(thrown)} (${place})`;
+  return { type, place, message: `${what}\n  await every promise, and catch inside callbacks` };
 }

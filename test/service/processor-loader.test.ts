@@ -292,6 +292,7 @@ describe("a processor that runs", () => {
     };
     expect(load(files, { probe: "mine" }).answer).toEqual({
       type: "mine",
+      place: "processors/mine/later.ts:3",
       message:
         "processors.mine: an error reached nobody: Error: too late (processors/mine/later.ts:3)\n  await every promise, and catch inside callbacks",
     });
@@ -310,6 +311,7 @@ describe("a processor that runs", () => {
     const text = `${GOOD}export const a = defineProcessor({ type: "mine", logs() { ${code} } });`;
     expect(load({ "processors/mine.ts": text }, { probe: "mine" }).answer).toEqual({
       type: "mine",
+      place: expect.stringMatching(/^processors\/mine\.ts(:2)?$/),
       message: expect.stringMatching(
         `^processors\\.mine: an error reached nobody: ${what} \\(processors/mine\\.ts(:2)?\\)\n  await every promise`,
       ),
