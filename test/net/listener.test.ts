@@ -73,7 +73,9 @@ describe("listen on a Unix socket", () => {
     const settings = { endpoint: unixEndpoint(path), owner: "receivers.test", endpointKey: "endpoint" };
     expect(formatEndpoint(await listen(server, settings))).toBe(`unix:${path}`);
     const busy = listen(createServer(), settings);
-    await expect(busy).rejects.toThrow(`receivers.test: cannot listen on unix:${path} (endpoint): there is such a file`);
+    await expect(busy).rejects.toThrow(
+      `receivers.test: cannot listen on unix:${path} (endpoint): there is such a file`,
+    );
     await new Promise((resolve) => server.close(resolve));
     expect(existsSync(path)).toBe(false);
   });
