@@ -5,6 +5,8 @@
  *   Any             { string type_url = 1; bytes value = 2 }
  *   RetryInfo       { Duration retry_delay = 1 }                                           (google/rpc/error_details.proto)
  *   Duration        { int64 seconds = 1; int32 nanos = 2 }
+ *   BadRequest      { repeated FieldViolation field_violations = 1 }
+ *   FieldViolation  { string field = 1; string description = 2 }
  *   Export*Response { Export*PartialSuccess partial_success = 1 }                          (opentelemetry/proto/collector)
  *   Export*PartialSuccess { int64 rejected_<items> = 1; string error_message = 2 }
  *
@@ -40,6 +42,8 @@ export interface RpcStatus {
   readonly message: string;
   /** Present where the status carries a RetryInfo: how long to wait before the next attempt. Whole and never negative. */
   readonly retryDelayMs?: number;
+  /** The message is about the data: it is repeated in a BadRequest, where OTLP's senders look for it. Not read from others. */
+  readonly isBadRequest?: boolean;
 }
 
 /** What an OTLP service says of a request that it took. Full success is `{ rejectedItems: 0, message: "" }`. */
@@ -50,6 +54,7 @@ export interface PartialSuccess {
 }
 
 export const RETRY_INFO_TYPE = "type.googleapis.com/google.rpc.RetryInfo";
+const BAD_REQUEST_TYPE = "type.googleapis.com/google.rpc.BadRequest";
 
 const REJECTED_FIELDS = {
   traces: "rejectedSpans",
@@ -64,6 +69,8 @@ const root = new protobuf.Root().add(
     .add(new protobuf.Type("Any").add(field("typeUrl", 1, "string")).add(field("value", 2, "bytes")))
     .add(new protobuf.Type("Duration").add(field("seconds", 1, "int64")).add(field("nanos", 2, "int32")))
     .add(new protobuf.Type("RetryInfo").add(field("retryDelay", 1, "Duration")))
+    .add(new protobuf.Type("FieldViolation").add(field("field", 1, "string")).add(field("description", 2, "string")))
+    .add(new protobuf.Type("BadRequest").add(new protobuf.Field("fieldViolations", 1, "FieldViolation", "repeated")))
     .add(
       new protobuf.Type("Status")
         .add(field("code", 1, "int32"))
@@ -77,6 +84,7 @@ const root = new protobuf.Root().add(
 
 const STATUS = root.lookupType("signalbox.Status");
 const RETRY_INFO = root.lookupType("signalbox.RetryInfo");
+const BAD_REQUEST = root.lookupType("signalbox.BadRequest");
 const EXPORT_RESPONSE = root.lookupType("signalbox.ExportResponse");
 
 const EMPTY = new Uint8Array(0);
@@ -96,11 +104,16 @@ interface ExportResponseFields {
 }
 
 export function encodeStatus(status: RpcStatus): Uint8Array {
-  const details =
-    status.retryDelayMs === undefined
-      ? []
-      : [{ typeUrl: RETRY_INFO_TYPE, value: encodeRetryInfo(status.retryDelayMs) }];
-  return STATUS.encode(STATUS.create({ code: status.code, message: status.message, details })).finish();
+  const { code, message, retryDelayMs, isBadRequest } = status;
+  const details = [
+    ...(retryDelayMs === undefined ? [] : [{ typeUrl: RETRY_INFO_TYPE, value: encodeRetryInfo(retryDelayMs) }]),
+    ...(isBadRequest === true ? [{ typeUrl: BAD_REQUEST_TYPE, value: encodeBadRequest(message) }] : []),
+  ];
+  return STATUS.encode(STATUS.create({ code, message, details })).finish();
+}
+
+function encodeBadRequest(description: string): Uint8Array {
+  return BAD_REQUEST.encode(BAD_REQUEST.fromObject({ fieldViolations: [{ description }] })).finish();
 }
 
 /** Reads what another program sent; undefined where the bytes are not a Status. Details other than RetryInfo are passed over. */
@@ -114,10 +127,12 @@ export function decodeStatus(bytes: Uint8Array): RpcStatus | undefined {
 
 /** The body of an OTLP/HTTP error in JSON. */
 export function statusToJson(status: RpcStatus): string {
-  const { code, message, retryDelayMs } = status;
-  if (retryDelayMs === undefined) return JSON.stringify({ code, message });
-  const retryInfo = { "@type": RETRY_INFO_TYPE, retryDelay: `${retryDelayMs / 1000}s` };
-  return JSON.stringify({ code, message, details: [retryInfo] });
+  const { code, message, retryDelayMs, isBadRequest } = status;
+  const details = [
+    ...(retryDelayMs === undefined ? [] : [{ "@type": RETRY_INFO_TYPE, retryDelay: `${retryDelayMs / 1000}s` }]),
+    ...(isBadRequest === true ? [{ "@type": BAD_REQUEST_TYPE, fieldViolations: [{ description: message }] }] : []),
+  ];
+  return JSON.stringify(details.length === 0 ? { code, message } : { code, message, details });
 }
 
 /** Reads what another program sent; undefined where the text is not a Status. */

@@ -19,9 +19,10 @@ const ANSWERS = {
   internal: { code: GRPC_CODES.INTERNAL, httpStatus: 500 },
 } as const satisfies Record<ConsumeErrorKind, { code: number; httpStatus: number }>;
 
-/** The Status for gRPC's trailers and for HTTP's error bodies. Retryable kinds carry a RetryInfo, no other does. */
+/** The Status for gRPC's trailers and for HTTP's error bodies. Retryable kinds carry a RetryInfo, bad data a BadRequest. */
 export function toRpcStatus(error: ConsumeError): RpcStatus {
   const { code } = ANSWERS[error.kind];
+  if (error.kind === "permanent") return { code, message: error.message, isBadRequest: true };
   if (!error.isRetryable) return { code, message: error.message };
   return { code, message: error.message, retryDelayMs: Math.max(0, error.retryAfterMs ?? RETRY_AFTER_MS_DEFAULT) };
 }

@@ -30,6 +30,20 @@ describe("Status", () => {
     );
   });
 
+  it("carries bad data as a BadRequest in an Any, with the message as what is wrong", () => {
+    const status = { code: 3, message: "bad", isBadRequest: true };
+    const type = "type.googleapis.com/google.rpc.BadRequest";
+    // details { type_url, value: BadRequest { field_violations { description: "bad" } } }
+    expect(hex(encodeStatus(status))).toBe(
+      `08031203626164` + `1a340a29${Buffer.from(type).toString("hex")}1207` + `0a051203626164`,
+    );
+    expect(JSON.parse(statusToJson(status))).toEqual({
+      code: 3,
+      message: "bad",
+      details: [{ "@type": type, fieldViolations: [{ description: "bad" }] }],
+    });
+  });
+
   it("reads back what it wrote, in protobuf and in JSON", () => {
     const statuses = fc.record(
       {

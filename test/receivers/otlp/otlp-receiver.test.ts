@@ -256,9 +256,9 @@ describe("bad requests", () => {
     const inProtobuf = await postHttp(httpPort, "/v1/nope", PROTOBUF, "");
     expect([inProtobuf.status, decodeStatus(inProtobuf.body)?.code]).toEqual([404, 5]);
     const brotli = await postHttp(httpPort, "/v1/logs", JSON_TYPE, "{}", { "content-encoding": "br" });
-    expect([brotli.status, brotli.body.toString()]).toEqual([
+    expect([brotli.status, statusFromJson(brotli.body.toString())?.message]).toEqual([
       400,
-      `{"code":3,"message":"unsupported Content-Encoding: br"}`,
+      "unsupported Content-Encoding: br",
     ]);
   });
 
