@@ -35,7 +35,7 @@ describe("Status", () => {
     const type = "type.googleapis.com/google.rpc.BadRequest";
     // details { type_url, value: BadRequest { field_violations { description: "bad" } } }
     expect(hex(encodeStatus(status))).toBe(
-      `08031203626164` + `1a340a29${Buffer.from(type).toString("hex")}1207` + `0a051203626164`,
+      `080312036261641a340a29${Buffer.from(type).toString("hex")}12070a051203626164`,
     );
     expect(JSON.parse(statusToJson(status))).toEqual({
       code: 3,
