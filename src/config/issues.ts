@@ -124,7 +124,11 @@ interface CustomParams {
 
 /** A sentence of a schema's own says what should be; what is there stands behind it. */
 function withFound(message: string, subject: Subject): string {
-  const isShown = subject.node?.kind === "scalar" && !isNull(subject.node) && !message.includes("found ");
+  const { node } = subject;
+  const isScalar = node?.kind === "scalar" && !isNull(node);
+  // A sentence that quotes the value, `unsupported action "delte"`, has said it.
+  const isQuoted = isScalar && typeof node.value === "string" && message.includes(JSON.stringify(node.value));
+  const isShown = isScalar && !isQuoted && !message.includes("found ");
   return isShown ? `${message}, found ${foundIn(subject)}` : message;
 }
 

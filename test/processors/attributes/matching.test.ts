@@ -151,8 +151,8 @@ describe("a configuration that does not fit", () => {
     );
     expect(lines).toMatchInlineSnapshot(`
       [
-        "5:67 processors.attributes.actions[0].from_attribute: multiple value sources being set: value, from_attribute -> leave all but one out",
-        "5:79 processors.attributes.actions[0].pattern: Action "insert" does not use the "pattern" field. This must not be specified -> leave it out",
+        "5:67 processors.attributes.actions[0].from_attribute: multiple value sources being set: value, from_attribute, found "b" (string) -> leave all but one out",
+        "5:79 processors.attributes.actions[0].pattern: Action "insert" does not use the "pattern" field. This must not be specified, found "x" (string) -> leave it out",
         "5:102 processors.attributes.actions[1].action: unsupported action "delte" -> write one of insert, update, upsert, delete, hash, extract, convert",
       ]
     `);
