@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Endpoint } from "../config/endpoint.ts";
 import { ClientMetadata } from "../core/client-metadata.ts";
 import type { Clock } from "../core/clock.ts";
@@ -110,6 +111,19 @@ const TIMEOUTS: HttpTimeouts = {
 /** How exactly node:http keeps `headersMs`, and how often it looks. */
 const TIMEOUT_CHECK_MS = 1_000;
 
+/** An answer to an earlier request is half written. node:http keeps this to itself, and asks it in the same place. */
+function isAnswering(socket: Duplex): boolean {
+  const message: unknown = Reflect.get(socket, "_httpMessage");
+  return typeof message === "object" && message !== null && Reflect.get(message, "_headerSent") === true;
+}
+
+/** By the error's code; the rest is 400. */
+const BROKEN_ANSWERS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
 /** An HTTP/1.1 server for any component: routes, bounds, timeouts, a graceful end. Knows nothing of what it carries. */
 export class HttpDoor {
   readonly #settings: HttpDoorSettings;
@@ -118,6 +132,7 @@ export class HttpDoor {
   readonly #server: Server;
   /** Connections without a request so far. */
   readonly #unused = new Set<Socket>();
+  readonly #broken = new WeakSet<Duplex>();
   #closed: Promise<void> | undefined;
 
   constructor(settings: HttpDoorSettings) {
@@ -131,6 +146,7 @@ export class HttpDoor {
       socket.once("close", () => this.#unused.delete(socket));
     });
     this.#server.on("request", (request, response) => this.#serve(request, response, false));
+    this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#answerBroken(error, socket));
     // A sender that asks first gets its "100 Continue" when the door is about to read, not before.
     this.#server.on("checkContinue", (request, response) => this.#serve(request, response, true));
   }
@@ -277,6 +293,20 @@ export class HttpDoor {
   #cutSlowReader(socket: Socket, response: ServerResponse): void {
     const timer = this.#settings.clock.after(this.#timeouts.writeMs, () => socket.destroy());
     response.once("close", () => timer.cancel());
+  }
+
+  /**
+   * What is no HTTP request, or one whose head is too large or too slow. As node:http would answer it, but for what comes
+   * then: closed at once, with bytes unread, many senders would see a reset in place of the answer.
+   */
+  #answerBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
+    // Each further piece of what cannot be read is told again.
+    if (this.#broken.has(socket)) return;
+    this.#broken.add(socket);
+    if (!socket.writable || isAnswering(socket) || error.code === "ECONNRESET") return void socket.destroy();
+    socket.end(`HTTP/1.1 ${BROKEN_ANSWERS[error.code ?? ""] ?? "400 Bad Request"}\r\nConnection: close\r\n\r\n`);
+    const timer = this.#settings.clock.after(this.#timeouts.lingerMs, () => socket.destroy());
+    socket.once("close", () => timer.cancel());
   }
 
   /** The sender is still sending a body that nobody wants: see TIMEOUTS.lingerMs. node:http throws the bytes away meanwhile. */
