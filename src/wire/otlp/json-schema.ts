@@ -1,5 +1,6 @@
 /** The schema's tables in the form that the JSON codec reads: names as bytes, tags encoded, messages linked. */
-import { LENGTH_DELIMITED, FIXED32, FIXED64, VARINT } from "../protobuf/wire-type.ts";
+import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
+import { wireTypeOf } from "./message-table.ts";
 import {
   ENUMS,
   isEnumName,
@@ -40,23 +41,6 @@ export interface JsonMessage {
   readonly byNumber: readonly (JsonField | undefined)[];
 }
 
-const WIRE_TYPES: Readonly<Record<ScalarType, number>> = {
-  string: LENGTH_DELIMITED,
-  bytes: LENGTH_DELIMITED,
-  traceId: LENGTH_DELIMITED,
-  spanId: LENGTH_DELIMITED,
-  bool: VARINT,
-  uint32: VARINT,
-  int32: VARINT,
-  sint32: VARINT,
-  int64: VARINT,
-  uint64: VARINT,
-  fixed32: FIXED32,
-  fixed64: FIXED64,
-  sfixed64: FIXED64,
-  double: FIXED64,
-};
-
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 const compiled = new Map<MessageName, Mutable<JsonMessage>>();
@@ -82,7 +66,7 @@ function compileField(schema: FieldSchema, position: number): JsonField {
   const { type, oneof, repeated = false } = schema;
   const isMessage = isMessageName(type);
   const isEnum = isEnumName(type);
-  const wireType = isMessage ? LENGTH_DELIMITED : isEnum ? VARINT : WIRE_TYPES[type];
+  const wireType = wireTypeOf(type);
   return {
     number: schema.number,
     name: schema.name,
