@@ -1,6 +1,10 @@
 import type { Counter } from "../core/meter.ts";
+import { ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import type { LedgerDelta } from "./storage.ts";
+
+/** What a figure of the ledger is about: this process, or all whose totals the queue's storage has, this one included. */
+export type LedgerScope = "run" | "ever";
 
 /** One line of the ledger, in items. Values are of this process; `before` is what earlier ones counted, from the storage. */
 export class LedgerCounter {
@@ -20,8 +24,8 @@ export class LedgerCounter {
     this.#metric?.add(items);
   }
 
-  get total(): number {
-    return this.before + this.value;
+  of(scope: LedgerScope): number {
+    return scope === "run" ? this.value : this.before + this.value;
   }
 }
 
@@ -49,14 +53,14 @@ export class LabelledCounters {
     return counter;
   }
 
-  sum(read: (counter: LedgerCounter) => number): number {
+  sum(scope: LedgerScope): number {
     let sum = 0;
-    for (const counter of this.#counters.values()) sum += read(counter);
+    for (const counter of this.#counters.values()) sum += counter.of(scope);
     return sum;
   }
 
-  values(): Record<string, number> {
-    return Object.fromEntries([...this.#counters].map(([label, counter]) => [label, counter.value]));
+  values(scope: LedgerScope): Record<string, number> {
+    return Object.fromEntries([...this.#counters].map(([label, counter]) => [label, counter.of(scope)]));
   }
 }
 
@@ -66,12 +70,17 @@ export interface QueueLevels {
   readonly inFlightItems: number;
 }
 
+/** Damage took the bytes of an entry: counted under this rule when the storage is read again. */
+const DAMAGED = "damaged";
+
 /** carried_over + admitted + replayed = sent + dropped + rejected + expired + dead_lettered + evicted + queued + in_flight */
 export class DestinationAccount {
   readonly destination: string;
   readonly signal: Signal;
-  /** Found in the storage when this process started. */
-  readonly carriedOver: LedgerCounter;
+  /** Found in the storage when this process started: of this run only, since an earlier one admitted it. */
+  readonly carriedOver = new LedgerCounter("");
+  /** Found in the storage, whose admission the totals do not know (damage took it). Over all runs this is what carried_over is. */
+  readonly unrecorded: LedgerCounter;
   readonly admitted: LedgerCounter;
   readonly replayed: LedgerCounter;
   readonly sent: LedgerCounter;
@@ -85,7 +94,7 @@ export class DestinationAccount {
   constructor(destination: string, signal: Signal, make: CounterMaker) {
     this.destination = destination;
     this.signal = signal;
-    this.carriedOver = make.one("carried_over");
+    this.unrecorded = make.one("carried_over");
     this.admitted = make.one("admitted");
     this.replayed = make.one("replayed");
     this.sent = make.one("sent");
@@ -101,20 +110,24 @@ export class DestinationAccount {
     this.#levels = levels;
   }
 
-  snapshot(): DestinationLine {
+  get levels(): QueueLevels {
+    return this.#levels();
+  }
+
+  snapshot(scope: LedgerScope = "run"): DestinationLine {
     const { queuedItems, inFlightItems } = this.#levels();
     return {
       destination: this.destination,
       signal: this.signal,
-      carried_over: this.carriedOver.value,
-      admitted: this.admitted.value,
-      replayed: this.replayed.value,
-      sent: this.sent.value,
-      dropped: this.dropped.values(),
-      rejected: this.rejected.value,
-      expired: this.expired.value,
-      dead_lettered: this.deadLettered.value,
-      evicted: this.evicted.values(),
+      carried_over: scope === "run" ? this.carriedOver.value : this.unrecorded.of(scope),
+      admitted: this.admitted.of(scope),
+      replayed: this.replayed.of(scope),
+      sent: this.sent.of(scope),
+      dropped: this.dropped.values(scope),
+      rejected: this.rejected.of(scope),
+      expired: this.expired.of(scope),
+      dead_lettered: this.deadLettered.of(scope),
+      evicted: this.evicted.values(scope),
       queued: queuedItems,
       in_flight: inFlightItems,
     };
@@ -123,20 +136,36 @@ export class DestinationAccount {
   /** The sentence that says what does not add up; undefined where it does. */
   imbalance(): string | undefined {
     const name = `destination ${this.destination}, ${this.signal}`;
-    const now = this.#difference((counter) => counter.value);
+    const now = this.#difference("run");
     if (now !== 0) return `${name}: ${now} items more came in than are accounted for`;
-    const ever = this.#difference((counter) => counter.total) - this.carriedOver.value;
-    const hasHistory = this.admitted.before > 0;
-    return hasHistory && ever !== 0
-      ? `${name}: over all runs, ${ever} items more came in than are accounted for`
-      : undefined;
+    const ever = this.#difference("ever");
+    return ever !== 0 ? `${name}: over all runs, ${ever} items more came in than are accounted for` : undefined;
   }
 
-  #difference(read: (counter: LedgerCounter) => number): number {
+  /**
+   * Called once, when the storage has been read: what the earlier totals and the entries that were found differ by is
+   * what damage took, of either. It is booked, so that the equation holds from here on, and said.
+   */
+  bookDamage(): { readonly delta: LedgerDelta; readonly sentence: string } | undefined {
+    const missing = this.#difference("ever");
+    if (missing === 0) return undefined;
+    const counter = missing > 0 ? this.dropped.for(DAMAGED) : this.unrecorded;
+    const items = Math.abs(missing);
+    counter.before += items;
+    const what =
+      missing > 0 ? "are not in the storage any more" : "are in the storage, which does not say who sent them";
+    return {
+      delta: { counter, items },
+      sentence: `destination ${this.destination}: ${items} ${ITEM_WORDS[this.signal]} ${what}`,
+    };
+  }
+
+  #difference(scope: LedgerScope): number {
     const { queuedItems, inFlightItems } = this.#levels();
-    const came = read(this.carriedOver) + read(this.admitted) + read(this.replayed);
-    const ended = read(this.sent) + read(this.rejected) + read(this.expired) + read(this.deadLettered);
-    return came - ended - this.dropped.sum(read) - this.evicted.sum(read) - queuedItems - inFlightItems;
+    const carriedOver = scope === "run" ? this.carriedOver.value : this.unrecorded.of(scope);
+    const came = carriedOver + this.admitted.of(scope) + this.replayed.of(scope);
+    const ended = this.sent.of(scope) + this.rejected.of(scope) + this.expired.of(scope) + this.deadLettered.of(scope);
+    return came - ended - this.dropped.sum(scope) - this.evicted.sum(scope) - queuedItems - inFlightItems;
   }
 }
 
@@ -196,22 +225,22 @@ export class ReceiverAccount {
     ];
   }
 
-  snapshot(): ReceiverLine {
+  snapshot(scope: LedgerScope = "run"): ReceiverLine {
     return {
       receiver: this.receiver,
       transport: this.transport,
       signal: this.signal,
-      received: this.received.value,
-      accepted: this.accepted.value,
-      refused: this.refused.value,
-      failed: this.failed.value,
+      received: this.received.of(scope),
+      accepted: this.accepted.of(scope),
+      refused: this.refused.of(scope),
+      failed: this.failed.of(scope),
       pending: this.pendingItems,
     };
   }
 
   imbalance(): string | undefined {
-    const answered = this.accepted.value + this.refused.value + this.failed.value;
-    const open = this.received.value - answered - this.pendingItems;
+    const answered = this.accepted.of("ever") + this.refused.of("ever") + this.failed.of("ever");
+    const open = this.received.of("ever") - answered - this.pendingItems;
     if (open === 0) return undefined;
     return `receiver ${this.receiver} (${this.transport}), ${this.signal}: ${open} items more came in than were answered`;
   }

@@ -1,9 +1,10 @@
 import type { AdmissionSettings } from "../core/admission.ts";
-import type { Counter, Meter } from "../core/meter.ts";
-import { ITEM_NAMES, ITEM_WORDS } from "../core/signal.ts";
+import type { Counter, Labels, Meter } from "../core/meter.ts";
+import { isSignal, ITEM_NAMES, ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import { DestinationAccount, LabelledCounters, LedgerCounter, ReceiverAccount } from "./ledger-accounts.ts";
-import type { CounterMaker, DestinationLine, ReceiverLine } from "./ledger-accounts.ts";
+import type { CounterMaker, DestinationLine, LedgerScope, ReceiverLine } from "./ledger-accounts.ts";
+import { type AccountKind, LedgerMetrics } from "./ledger-metrics.ts";
 import { PipelineAccount } from "./pipeline-account.ts";
 import type { PipelineLine, PipelineStage } from "./pipeline-account.ts";
 import type { LedgerDelta } from "./storage.ts";
@@ -12,6 +13,15 @@ export interface LedgerSnapshot {
   readonly destinations: readonly DestinationLine[];
   readonly pipelines: readonly PipelineLine[];
   readonly receivers: readonly ReceiverLine[];
+}
+
+interface AccountIdentity {
+  readonly kind: AccountKind;
+  readonly identity: readonly string[];
+  /** Of its metrics. */
+  readonly labels: Labels;
+  /** The Collector's metrics that count the same, by the counter's name. */
+  readonly metrics?: Readonly<Record<string, Counter>>;
 }
 
 /** Between the parts of a counter's id. No id of a component holds this character. */
@@ -23,22 +33,27 @@ const SEPARATOR = "\u001f";
  */
 export class Ledger {
   readonly #meter: Meter;
+  readonly #metrics: LedgerMetrics;
   readonly #counters = new Map<string, LedgerCounter>();
   readonly #labelled = new Map<string, LabelledCounters>();
-  /** Totals from the storage for counters that this process has not asked for yet. */
-  readonly #restored = new Map<string, number>();
   readonly #destinations = new Map<string, DestinationAccount>();
   readonly #pipelines = new Map<string, PipelineAccount>();
   readonly #receivers = new Map<string, ReceiverAccount>();
 
   constructor(meter: Meter) {
     this.#meter = meter;
+    this.#metrics = new LedgerMetrics(meter, () => this.imbalances().length);
   }
 
   destination(destination: string, signal: Signal): DestinationAccount {
     return getOrMake(this.#destinations, `${destination} ${signal}`, () => {
       const metrics = this.#exporterMetrics(destination, signal);
-      return new DestinationAccount(destination, signal, this.#maker(["destination", destination, signal], metrics));
+      const labels = { exporter: destination, data_type: signal };
+      const maker = this.#maker({ kind: "destination", identity: [destination, signal], labels, metrics });
+      const account = new DestinationAccount(destination, signal, maker);
+      this.#metrics.watch("destination", labels, "queued", () => account.levels.queuedItems);
+      this.#metrics.watch("destination", labels, "in_flight", () => account.levels.inFlightItems);
+      return account;
     });
   }
 
@@ -46,7 +61,8 @@ export class Ledger {
   pipeline(pipeline: string, signal: Signal, stages: readonly PipelineStage[]): PipelineAccount {
     const former = this.#pipelines.get(pipeline);
     if (former !== undefined && isSame(former.stages, stages)) return former;
-    const account = new PipelineAccount({ pipeline, signal, stages }, this.#maker(["pipeline", pipeline]));
+    const maker = this.#maker({ kind: "pipeline", identity: [pipeline], labels: { pipeline } });
+    const account = new PipelineAccount({ pipeline, signal, stages }, maker);
     this.#pipelines.set(pipeline, account);
     return account;
   }
@@ -54,16 +70,17 @@ export class Ledger {
   /** undefined where no sender's items are to be counted: a component's own admission. */
   receiver({ opener, client, received }: AdmissionSettings): ReceiverAccount | undefined {
     if (received === undefined) return undefined;
-    const { signal } = received;
-    const { transport } = client;
-    const receiver = opener.replace(/^receiver /, "");
-    const key = `${receiver} ${transport} ${signal}`;
-    return getOrMake(this.#receivers, key, () => {
+    return this.#receiver(opener.replace(/^receiver /, ""), client.transport, received.signal);
+  }
+
+  #receiver(receiver: string, transport: string, signal: Signal): ReceiverAccount {
+    return getOrMake(this.#receivers, `${receiver} ${transport} ${signal}`, () => {
       const metrics = this.#receiverMetrics(receiver, transport, signal);
-      return new ReceiverAccount(
-        { receiver, transport, signal },
-        this.#maker(["receiver", receiver, transport, signal], metrics),
-      );
+      const labels = { receiver, transport, data_type: signal };
+      const maker = this.#maker({ kind: "receiver", identity: [receiver, transport, signal], labels, metrics });
+      const account = new ReceiverAccount({ receiver, transport, signal }, maker);
+      this.#metrics.watch("receiver", labels, "pending", () => account.pendingItems);
+      return account;
     });
   }
 
@@ -85,20 +102,36 @@ export class Ledger {
     for (const { counter, items } of deltas) if (counter instanceof LedgerCounter) counter.add(items);
   }
 
-  /** A total that earlier processes left in the storage. Asked for before, later, or never in this process. */
+  /**
+   * A total that earlier processes left in the storage. Its account is opened, so that the ledger shows all of them at
+   * once, also those of what is configured no more. A kind of account that a later version has is passed over.
+   */
   restore(counterId: string, items: number): void {
-    const end = counterId.lastIndexOf(SEPARATOR);
-    const labelled = this.#labelled.get(counterId.slice(0, end));
-    const counter = labelled?.for(counterId.slice(end + 1)) ?? this.#counters.get(counterId);
-    if (counter === undefined) this.#restored.set(counterId, items);
-    else counter.before = items;
+    const parts = counterId.split(SEPARATOR);
+    if (!this.#open(parts)) return;
+    const label = parts.at(-1)!;
+    const labelled = this.#labelled.get(parts.slice(0, -1).join(SEPARATOR));
+    const counter = labelled?.for(label) ?? this.#counters.get(counterId);
+    if (counter !== undefined) counter.before = items;
   }
 
-  snapshot(): LedgerSnapshot {
+  /** Items in the storage of a destination that has no queue now: they are queued all the same. */
+  park(destination: string, signal: Signal, items: number): void {
+    const account = this.destination(destination, signal);
+    account.carriedOver.add(items);
+    account.observe(() => ({ queuedItems: items, inFlightItems: 0 }));
+  }
+
+  /** The storage has been read. Returns what damage took, as deltas that the storage must keep, and in words. */
+  bookDamage(): { readonly delta: LedgerDelta; readonly sentence: string }[] {
+    return [...this.#destinations.values()].flatMap((account) => account.bookDamage() ?? []);
+  }
+
+  snapshot(scope: LedgerScope = "run"): LedgerSnapshot {
     return {
-      destinations: [...this.#destinations.values()].map((account) => account.snapshot()),
-      pipelines: [...this.#pipelines.values()].map((account) => account.snapshot()),
-      receivers: [...this.#receivers.values()].map((account) => account.snapshot()),
+      destinations: [...this.#destinations.values()].map((account) => account.snapshot(scope)),
+      pipelines: [...this.#pipelines.values()].map((account) => account.snapshot(scope)),
+      receivers: [...this.#receivers.values()].map((account) => account.snapshot(scope)),
     };
   }
 
@@ -114,24 +147,37 @@ export class Ledger {
     if (sentences.length > 0) throw new Error(`the ledger does not balance: ${sentences.join("; ")}`);
   }
 
-  #maker(account: readonly string[], metrics: Readonly<Record<string, Counter>> = {}): CounterMaker {
-    const idOf = (name: string): string => [...account, name].join(SEPARATOR);
-    return {
-      one: (name) => this.#counter(idOf(name), metrics[name]),
-      labelled: (name) =>
-        getOrMake(this.#labelled, idOf(name), () => {
-          return new LabelledCounters((label) => this.#counter(`${idOf(name)}${SEPARATOR}${label}`, metrics[name]));
-        }),
-    };
+  /** False where the id is not of an account that this version knows. */
+  #open([kind, ...rest]: readonly string[]): boolean {
+    const [name = "", second = "", third = ""] = rest;
+    if (kind === "destination" && isSignal(second)) this.destination(name, second);
+    else if (kind === "receiver" && isSignal(third)) this.#receiver(name, second, third);
+    else if (kind === "pipeline") this.#openPipeline(name);
+    else return false;
+    return true;
   }
 
-  #counter(id: string, metric: Counter | undefined): LedgerCounter {
-    return getOrMake(this.#counters, id, () => {
-      const counter = new LedgerCounter(id, metric);
-      counter.before = this.#restored.get(id) ?? 0;
-      this.#restored.delete(id);
-      return counter;
-    });
+  /** One that is configured has its account already; of another only the totals are known. */
+  #openPipeline(pipeline: string): void {
+    const signal = pipeline.split("/")[0]!;
+    if (!this.#pipelines.has(pipeline) && isSignal(signal)) this.pipeline(pipeline, signal, []);
+  }
+
+  #maker({ kind, identity, labels, metrics = {} }: AccountIdentity): CounterMaker {
+    const idOf = (name: string): string => [kind, ...identity, name].join(SEPARATOR);
+    const counter = (id: string, name: string, rule?: string): LedgerCounter =>
+      getOrMake(this.#counters, id, () => {
+        const made = new LedgerCounter(id, metrics[name]);
+        this.#metrics.watch(kind, rule === undefined ? labels : { ...labels, rule }, name, () => made.of("ever"));
+        return made;
+      });
+    return {
+      one: (name) => counter(idOf(name), name),
+      labelled: (name) =>
+        getOrMake(this.#labelled, idOf(name), () => {
+          return new LabelledCounters((rule) => counter(`${idOf(name)}${SEPARATOR}${rule}`, name, rule));
+        }),
+    };
   }
 
   #exporterMetrics(exporter: string, signal: Signal): Record<string, Counter> {

@@ -2,7 +2,7 @@ import type { Admission } from "../core/admission.ts";
 import type { Batch } from "../core/batch.ts";
 import type { Consumer } from "../core/consumer.ts";
 import type { Signal } from "../core/signal.ts";
-import type { CounterMaker, LabelledCounters, LedgerCounter } from "./ledger-accounts.ts";
+import type { CounterMaker, LabelledCounters, LedgerCounter, LedgerScope } from "./ledger-accounts.ts";
 import type { LedgerDelta } from "./storage.ts";
 
 /**
@@ -104,27 +104,31 @@ export class PipelineAccount {
     return { counter: stage.shortfall === "joined" ? this.joined : this.dropped.for(stage.processor), items: missing };
   }
 
-  snapshot(): PipelineLine {
+  snapshot(scope: LedgerScope = "run"): PipelineLine {
     return {
       pipeline: this.pipeline,
-      held_before: this.heldBefore.value,
-      incoming: this.incoming.value,
-      created: this.created.value,
-      admitted: this.admitted.value,
-      dropped: this.dropped.values(),
-      joined: this.joined.value,
-      refused: this.refused.value,
-      held: this.held.value,
+      held_before: this.heldBefore.of(scope),
+      incoming: this.incoming.of(scope),
+      created: this.created.of(scope),
+      admitted: this.admitted.of(scope),
+      dropped: this.dropped.values(scope),
+      joined: this.joined.of(scope),
+      refused: this.refused.of(scope),
+      held: this.held.of(scope),
     };
   }
 
   imbalance(): string | undefined {
-    const came = this.heldBefore.value + this.incoming.value + this.created.value;
-    const ended = this.admitted.value + this.joined.value + this.refused.value + this.held.value;
-    const difference = came - ended - this.dropped.sum((counter) => counter.value);
+    const came = sumOf([this.heldBefore, this.incoming, this.created]);
+    const ended = sumOf([this.admitted, this.joined, this.refused, this.held]) + this.dropped.sum("ever");
+    const difference = came - ended;
     if (difference === 0) return undefined;
     return `pipeline ${this.pipeline}: ${difference} items more came in than are accounted for`;
   }
+}
+
+function sumOf(counters: readonly LedgerCounter[]): number {
+  return counters.reduce((sum, counter) => sum + counter.of("ever"), 0);
 }
 
 export interface PipelineLine {

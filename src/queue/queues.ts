@@ -58,6 +58,9 @@ export interface LeftOver {
   readonly items: number;
 }
 
+/** What the storage holds for a destination that has no queue. */
+type ParkedItems = LeftOver;
+
 /** Admission, the queues of all destinations, the ledger and the doors' budget: what the service's Host is made of. */
 export interface Queues {
   admit(settings: AdmissionSettings): Admission;
@@ -138,17 +141,14 @@ class GatewayQueues implements Queues, AdmissionOffice {
   }
 
   async start(): Promise<void> {
-    const parked = new Map<string, number>();
+    const parked = new Map<string, ParkedItems>();
     await this.#storage.replay({
       entry: (entry) => this.#takeOver(entry, parked),
       seen: (key) => this.seenKeys.add(key),
       state: () => undefined,
       total: (counterId, items) => this.ledger.restore(counterId, items),
     });
-    for (const [destination, items] of parked) {
-      const message = `the storage holds ${items} items for ${destination}, which is not configured`;
-      this.#settings.logger.warn(`${message}; they stay there until it is configured again`);
-    }
+    this.#settleLedger(parked);
     for (const queue of this.#queues) queue.start();
   }
 
@@ -280,11 +280,26 @@ class GatewayQueues implements Queues, AdmissionOffice {
     return `${counts.join(", ")} kept in the queue`;
   }
 
-  #takeOver(entry: ReplayedEntry, parked: Map<string, number>): void {
+  /** Everything that the storage holds is in its place: what is in none is said, and what damage took is booked. */
+  #settleLedger(parked: ReadonlyMap<string, ParkedItems>): void {
+    const { logger } = this.#settings;
+    for (const { destination, signal, items } of parked.values()) {
+      this.ledger.park(destination, signal, items);
+      const message = `the storage holds ${items} ${ITEM_WORDS[signal]} for ${destination}, which is not configured`;
+      logger.warn(`${message}; they stay there until it is configured again`);
+    }
+    for (const { delta, sentence } of this.ledger.bookDamage()) {
+      this.journal.note([delta]);
+      logger.error(`the ledger and the queue's storage differ, as damage leaves them: ${sentence}`);
+    }
+  }
+
+  #takeOver(entry: ReplayedEntry, parked: Map<string, ParkedItems>): void {
     const { destination, signal, itemCount, size: bytes, client, ref } = entry;
     const target = this.target(destination, signal);
     if (target?.kind !== "queue") {
-      parked.set(destination, (parked.get(destination) ?? 0) + itemCount);
+      const key = targetKey(destination, signal);
+      parked.set(key, { destination, signal, items: (parked.get(key)?.items ?? 0) + itemCount });
       return;
     }
     const { queue } = target;

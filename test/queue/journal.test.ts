@@ -263,7 +263,7 @@ describe("a start over what a former process left", () => {
     const next = openQueues([{ id: "b" }], { storage });
     await next.queues.start();
     expect(next.logger.lines).toEqual([
-      "warn the storage holds 5 items for a, which is not configured; they stay there until it is configured again",
+      "warn the storage holds 5 log records for a, which is not configured; they stay there until it is configured again",
     ]);
     expect(storage.liveEntries()).toEqual(["a: 5"]);
   });

@@ -5,6 +5,7 @@ import type { Consumer } from "../../src/core/consumer.ts";
 import { ConsumeError } from "../../src/core/errors.ts";
 import type { PipelineStage } from "../../src/queue/pipeline-account.ts";
 import { exporterEntry } from "../../src/queue/queues.ts";
+import { MetricsRegistry } from "../../src/service/metrics-registry.ts";
 import type { Queues } from "../../src/queue/queues.ts";
 import { logsBatch } from "../contract/admission-contract.ts";
 import { settle } from "../support/test-clock.ts";
@@ -193,3 +194,128 @@ it("balances over all runs what an earlier process evicted, though this one evic
   expect(ledgerLine(next.queues, "a")).toMatchObject({ carried_over: 1, sent: 1, evicted: { drop_newest: 0 } });
   next.queues.ledger.balance();
 });
+
+describe("over all runs, with a storage", () => {
+  /** Three items in, of which one is refused; the destination keeps two. */
+  async function firstRun(storage: LogStorage): Promise<void> {
+    const { queues } = openQueues([{ id: "a", sender: new TestSender().hang() }], { storage });
+    await queues.start();
+    const { head } = pipelineOf(queues, "dropped", dropping(1));
+    await admitBatch(queues, head, logsBatch(["one", "two", "three"]), OPENED);
+    await expect(
+      admitBatch(queues, failing(new ConsumeError("refused", "full")), logsBatch(["four"]), OPENED),
+    ).rejects.toThrow("full");
+    await queues.shutdown(AbortSignal.abort());
+  }
+
+  it("shows the earlier totals of every receiver, pipeline and destination at once, before anything comes in", async () => {
+    const storage = new LogStorage();
+    await firstRun(storage);
+    const next = openQueues([{ id: "a", sender: new TestSender().hang() }], { storage });
+    await next.queues.start();
+
+    expect(next.queues.ledger.snapshot("ever")).toMatchObject({
+      receivers: [{ receiver: "otlp", transport: "grpc", received: 4, accepted: 3, refused: 1, pending: 0 }],
+      pipelines: [{ pipeline: "logs", incoming: 3, admitted: 2, dropped: { test: 1 } }],
+      destinations: [{ destination: "a", carried_over: 0, admitted: 2, sent: 0, in_flight: 2 }],
+    });
+    expect(next.queues.ledger.snapshot("run")).toMatchObject({
+      receivers: [{ received: 0, accepted: 0 }],
+      destinations: [{ carried_over: 2, admitted: 0, in_flight: 2 }],
+    });
+    next.queues.ledger.balance();
+  });
+
+  it("counts as queued what belongs to a destination that is configured no more", async () => {
+    const storage = new LogStorage();
+    await firstRun(storage);
+    const next = openQueues([{ id: "b" }], { storage });
+    await next.queues.start();
+    expect(ledgerLine(next.queues, "a")).toMatchObject({ carried_over: 2, queued: 2 });
+    next.queues.ledger.balance();
+  });
+
+  it("goes on from the earlier totals when traffic comes again", async () => {
+    const storage = new LogStorage();
+    await firstRun(storage);
+    const next = openQueues([{ id: "a" }], { storage });
+    await next.queues.start();
+    const { head } = pipelineOf(next.queues, "dropped", dropping(0));
+    await admitBatch(next.queues, head, logsBatch(["five"]), OPENED);
+    await settle();
+    expect(next.queues.ledger.snapshot("ever")).toMatchObject({
+      receivers: [{ received: 5, accepted: 4, refused: 1 }],
+      pipelines: [{ incoming: 4, admitted: 3, dropped: { test: 1 } }],
+      destinations: [{ admitted: 3, sent: 3, queued: 0, in_flight: 0 }],
+    });
+    next.queues.ledger.balance();
+  });
+
+  it("books once what damage took of the entries, says it, and adds up from then on", async () => {
+    const storage = new LogStorage();
+    await firstRun(storage);
+    // As a storage does whose payload is damaged: the entry is not told, its admission's counts are.
+    const [sequence, record] = [...storage.records].find(([, { kind }]) => kind === "admission")!;
+    if (record.kind === "admission") storage.records.set(sequence, { ...record, entries: [] });
+
+    const next = openQueues([{ id: "a" }], { storage });
+    await next.queues.start();
+    expect(next.logger.matching(/differ/)).toEqual([
+      "error the ledger and the queue's storage differ, as damage leaves them: destination a: 2 log records are not in the storage any more",
+    ]);
+    expect(next.queues.ledger.snapshot("ever").destinations[0]).toMatchObject({ admitted: 2, dropped: { damaged: 2 } });
+    next.queues.ledger.balance();
+    await next.queues.shutdown(AbortSignal.abort());
+
+    const third = openQueues([{ id: "a" }], { storage });
+    await third.queues.start();
+    expect(third.logger.matching(/differ/)).toEqual([]);
+    expect(third.queues.ledger.snapshot("ever").destinations[0]).toMatchObject({ dropped: { damaged: 2 } });
+    third.queues.ledger.balance();
+  });
+
+  it("books as carried over what stands in the storage without its admission's counts", async () => {
+    const storage = new LogStorage();
+    await firstRun(storage);
+    const [sequence, record] = [...storage.records].find(([, { kind }]) => kind === "admission")!;
+    storage.records.set(sequence, { ...record, ledger: [] });
+    const next = openQueues([{ id: "a", sender: new TestSender().hang() }], { storage });
+    await next.queues.start();
+    expect(next.queues.ledger.snapshot("ever").destinations[0]).toMatchObject({ carried_over: 2, in_flight: 2 });
+    next.queues.ledger.balance();
+  });
+});
+
+describe("the equations as metrics", () => {
+  it("have both sides of each account in one family, whose sums are equal", async () => {
+    const registry = new MetricsRegistry();
+    const { queues } = openQueues([{ id: "a", sender: new TestSender().hang() }, { id: "b" }], { meter: registry });
+    await queues.start();
+    const { head } = pipelineOf(queues, "dropped", dropping(1));
+    await admitBatch(queues, head, logsBatch(["one", "two", "three"]), OPENED);
+    openAdmission(queues, { items: 5 });
+    await admit(queues, ["b"], payloadOf(4));
+    await settle();
+
+    for (const kind of ["destination", "pipeline", "receiver"]) {
+      const sides = sidesOf(registry, `signalbox_ledger_${kind}_items`);
+      expect(sides.came).toBeGreaterThan(0);
+      expect(sides.went).toBe(sides.came);
+    }
+    const labels = { exporter: "a", data_type: "logs", side: "went", entry: "in_flight" };
+    expect(registry.value("signalbox_ledger_destination_items", labels)).toBe(2);
+    const dropped = { pipeline: "logs", side: "went", entry: "dropped", rule: "test" };
+    expect(registry.value("signalbox_ledger_pipeline_items", dropped)).toBe(1);
+    expect(registry.value("signalbox_ledger_imbalances", {})).toBe(0);
+    queues.ledger.destination("a", "logs").sent.add(1);
+    expect(registry.value("signalbox_ledger_imbalances", {})).toBe(1);
+  });
+});
+
+function sidesOf(registry: MetricsRegistry, family: string): { came: number; went: number } {
+  const sides = { came: 0, went: 0 };
+  for (const { labels, value } of registry.collect().find(({ name }) => name === family)!.series) {
+    if (typeof value === "number") sides[labels["side"] as "came" | "went"] += value;
+  }
+  return sides;
+}
