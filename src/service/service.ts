@@ -4,6 +4,8 @@ import type { Logger } from "../core/logger.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { isHealthWatcher } from "../core/health.ts";
 import type { LedgerSnapshot } from "../queue/ledger.ts";
+import { AdminDoor } from "./admin-door.ts";
+import { storageFolderOf } from "./admin-socket.ts";
 import { buildGraph, type Graph, type PlacedComponent } from "./graph.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
 import { ComponentHealth } from "./component-health.ts";
@@ -30,6 +32,7 @@ export class Service {
   readonly #listening: Listening[] = [];
   readonly #started: PlacedComponent[] = [];
   readonly #telemetry: OwnTelemetry;
+  readonly #admin: AdminDoor;
   readonly #health: ComponentHealth;
   #shutdown: Promise<void> | undefined;
 
@@ -40,6 +43,7 @@ export class Service {
     const config = configuration.service.telemetry;
     this.#telemetry = new OwnTelemetry({ config, registry: this.metrics, clock, logger });
     this.#graph = buildGraph({ configuration, clock, logger, meter: this.metrics });
+    this.#admin = new AdminDoor({ folder: storageFolderOf(configuration), logger });
     this.#health = new ComponentHealth(clock);
     const { extensions, exporters, processors, receivers } = this.#graph;
     for (const { path } of [...extensions, ...exporters, ...processors, ...receivers])
@@ -67,6 +71,7 @@ export class Service {
       await this.#startAll(this.#graph.extensions);
       await this.#startAll(this.#graph.exporters);
       await this.#graph.queues.start();
+      await this.#admin.start();
       await this.#startAll(this.#graph.processors);
       await this.#startAll(this.#graph.receivers);
     } catch (error) {
@@ -92,6 +97,7 @@ export class Service {
     await this.#stopAll(receivers, patience.signal);
     await this.#stopAll(processors, patience.signal);
     await queues.shutdown(patience.signal);
+    await this.#admin.stop();
     await this.#stopAll(exporters, patience.signal);
     await this.#stopAll(extensions, patience.signal);
     await this.#telemetry.stop(patience.signal);
