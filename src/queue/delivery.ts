@@ -27,6 +27,8 @@ export interface Patience {
   readonly end: AbortSignal;
   /** Aborts when the gateway begins to shut down: waits between attempts become short. */
   readonly hurry: AbortSignal;
+  /** Aborts when another will go on with the request: the attempt under way ends by itself, and none follows it. */
+  readonly leave?: AbortSignal;
 }
 
 /** What became of a request's items. `undelivered` ones were neither taken nor given up: patience ended before. */
@@ -84,10 +86,11 @@ export class Delivery {
     let lastError: ConsumeError | undefined;
     for (;;) {
       if (this.#throttledUntilMs > 0) await this.#waitOutThrottle(patience);
-      const result = patience.end.aborted ? BROKEN_OFF : await this.#attempt(request, patience.end);
+      const result = isOver(patience) ? BROKEN_OFF : await this.#attempt(request, patience.end);
       if (!(result instanceof ConsumeError)) return this.#arrived(request, result, lastError !== undefined);
-      if (patience.end.aborted) return this.#brokenOff(request, lastError);
+      if (patience.end.aborted || result === BROKEN_OFF) return this.#brokenOff(request, lastError);
       if (!result.isRetryable) return this.#refused(request, result, patience, lastError !== undefined);
+      if (isOver(patience)) return this.#brokenOff(request, lastError);
       if (lastError === undefined) this.#health.failing(result);
       lastError = result;
       const delayMs = backoff.nextDelayMs(this.#clock.monotonicMs() - startedMs, result.retryAfterMs);
@@ -143,15 +146,17 @@ export class Delivery {
     return this.#deliverParts(request, parts, patience);
   }
 
-  /** One after the other: this request has one consumer. */
+  /** One after the other: this request has one consumer. With the first part gone, nobody else can go on with the rest. */
   async #deliverParts(
     request: OutgoingRequest,
     parts: readonly EncodedPayload[],
     patience: Patience,
   ): Promise<DeliveryOutcome> {
     let outcome = NOTHING_DELIVERED;
-    for (const payload of parts)
-      outcome = sumOutcomes(outcome, await this.#deliverWhole({ ...request, payload }, patience));
+    for (const payload of parts) {
+      const ownPatience = hasSettled(outcome) ? withoutLeave(patience) : patience;
+      outcome = sumOutcomes(outcome, await this.#deliverWhole({ ...request, payload }, ownPatience));
+    }
     return outcome;
   }
 
@@ -200,6 +205,19 @@ export function sumOutcomes(left: DeliveryOutcome, right: DeliveryOutcome): Deli
     undelivered: left.undelivered + right.undelivered,
     error: left.error ?? right.error,
   };
+}
+
+/** Part of the request is done with: handed to another now, that part would be sent twice. */
+export function hasSettled({ sent, rejected, expired }: DeliveryOutcome): boolean {
+  return sent + rejected + expired > 0;
+}
+
+export function withoutLeave({ end, hurry }: Patience): Patience {
+  return { end, hurry };
+}
+
+function isOver({ end, leave }: Patience): boolean {
+  return end.aborted || leave?.aborted === true;
 }
 
 function timedOut(timeoutMs: number, cause: unknown): ConsumeError {

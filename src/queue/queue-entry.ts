@@ -50,8 +50,10 @@ export class EntryList {
     return entry;
   }
 
-  /** Before all that are younger. Entries come back to the front, so the walk is short. */
+  /** Before all that are younger. Entries come back to the front, or are inherited oldest first, so the walk is short. */
   putBack(entry: QueueEntry): void {
+    const last = this.#entries.at(-1);
+    if (this.length === 0 || (last !== undefined && isBefore(last.ref, entry.ref))) return this.push(entry);
     let place = this.#head;
     while (place < this.#entries.length && isBefore(this.#entries[place]!.ref, entry.ref)) place += 1;
     this.#entries.splice(place, 0, entry);

@@ -8,9 +8,9 @@ import { mergePayloads } from "../wire/otlp/payload.ts";
 import { splitPayload } from "../wire/otlp/split-payload.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 import { Batcher } from "./batcher.ts";
-import type { SendingQueueConfig } from "./config.ts";
+import type { SendingQueueConfig, Sizer } from "./config.ts";
 import type { Delivery, DeliveryOutcome, Patience } from "./delivery.ts";
-import { NOTHING_DELIVERED, sumOutcomes } from "./delivery.ts";
+import { hasSettled, NOTHING_DELIVERED, sumOutcomes, withoutLeave } from "./delivery.ts";
 import type { Journal } from "./journal.ts";
 import type { DestinationAccount } from "./ledger-accounts.ts";
 import type { Ledger } from "./ledger.ts";
@@ -34,6 +34,13 @@ export interface SendingQueueSettings {
   readonly logger: Logger;
 }
 
+/** Whatever a queue is to hold before its successor may stand alone: what the former one still has in its hands. */
+interface Predecessor {
+  readonly queuedItems: number;
+  readonly inFlightItems: number;
+  readonly isIdle: boolean;
+}
+
 /** Entries that an admission pushes out, and the room that it holds beyond theirs until it is settled. */
 export interface Eviction {
   readonly entries: readonly QueueEntry[];
@@ -45,6 +52,9 @@ export interface Eviction {
  * attempt to the last; a backend that hangs holds only its consumers, and nothing here waits in a loop.
  *
  * An entry is queued, then in flight, then completed; or it goes back from flight to queue when shutdown ends first.
+ *
+ * A reload that changes the destination makes a new queue, to which this one bequeaths its entries: what is queued at
+ * once, what is in flight when its attempt has failed, and what an admission of the old generation still brings.
  */
 export class SendingQueue {
   readonly destination: string;
@@ -56,13 +66,16 @@ export class SendingQueue {
   readonly #batcher: Batcher;
   readonly #end = new AbortController();
   readonly #hurry = new AbortController();
-  readonly #patience: Patience = { end: this.#end.signal, hurry: this.#hurry.signal };
+  readonly #leave = new AbortController();
+  readonly #patience: Patience = { end: this.#end.signal, hurry: this.#hurry.signal, leave: this.#leave.signal };
   #queuedItems = 0;
   #inFlightItems = 0;
   #consumerCount = 0;
   #isStarted = false;
   #flushTimer: Timer | undefined;
   #onChange: (() => void) | undefined;
+  #heir: SendingQueue | undefined;
+  #predecessor: Predecessor | undefined;
 
   constructor(settings: SendingQueueSettings) {
     this.destination = settings.destination;
@@ -75,12 +88,19 @@ export class SendingQueue {
     this.account.observe(() => this);
   }
 
+  /** What a predecessor has not handed over yet is in these figures. */
   get queuedItems(): number {
-    return this.#queuedItems;
+    return this.#queuedItems + (this.#predecessor?.queuedItems ?? 0);
   }
 
   get inFlightItems(): number {
-    return this.#inFlightItems;
+    return this.#inFlightItems + (this.#predecessor?.inFlightItems ?? 0);
+  }
+
+  /** Nothing is in it, and nothing will come back to it. */
+  get isIdle(): boolean {
+    const isEmpty = this.#queuedItems === 0 && this.#consumerCount === 0;
+    return isEmpty && (this.#predecessor?.isIdle ?? true);
   }
 
   /** Requests to the backend right now, waits between attempts included. */
@@ -96,6 +116,7 @@ export class SendingQueue {
 
   /** Takes entries over whose room has been taken and whose bytes are stored. */
   accept(entry: QueueEntry): void {
+    if (this.#heir !== undefined) return this.#bequeath(entry, this.#heir);
     this.#batcher.add(entry, this.#now());
     this.#queuedItems += entry.itemCount;
     this.#dispatch();
@@ -128,28 +149,91 @@ export class SendingQueue {
   evicted(eviction: Eviction, size: number): void {
     for (const entry of eviction.entries) this.#queuedItems -= entry.itemCount;
     this.#settings.rooms.giveBack(this.room, eviction.heldRoom + sumRoom(eviction.entries) - size);
+    this.#changed();
   }
 
   /** The admission failed: everything is as before. */
   restore(eviction: Eviction): void {
-    for (const entry of eviction.entries) this.#batcher.putBack(entry, this.#now());
+    for (const entry of eviction.entries) this.#putBack(entry);
     this.#settings.rooms.giveBack(this.room, eviction.heldRoom);
     this.#dispatch();
+    this.#changed();
   }
 
   /** Sends what is queued, without waiting for company, until it is empty or `end` aborts. Entries that are left stay queued. */
   async drain(end: AbortSignal): Promise<void> {
     this.#hurry.abort();
     this.#dispatch();
-    await this.#until(() => this.#queuedItems === 0 && this.#consumerCount === 0, end);
+    await this.#until(() => this.isIdle, end);
     this.#isStarted = false;
     this.#flushTimer?.cancel();
+    await this.#breakOff();
+  }
+
+  /**
+   * Begins nothing more: attempts under way end by themselves, or are broken off when `end` aborts. What is not sent then
+   * stays queued, parked, until bequeathTo() names who goes on with it. Resolves when nothing is in flight.
+   */
+  async park(end: AbortSignal): Promise<void> {
+    this.#isStarted = false;
+    this.#flushTimer?.cancel();
+    // In this order: who wakes from its wait looks whether it is to leave.
+    this.#leave.abort();
+    this.#hurry.abort();
+    await this.#until(() => this.#consumerCount === 0, end);
+    await this.#breakOff();
+  }
+
+  /** Of a parked queue, at once or later: the heir has all that is queued now, and gets the rest as it comes. */
+  bequeathTo(heir: SendingQueue): void {
+    this.#heir = heir;
+    heir.#predecessor = this;
+    for (let entry = this.#batcher.takeOldest(); entry !== undefined; entry = this.#batcher.takeOldest()) {
+      this.#queuedItems -= entry.itemCount;
+      this.#bequeath(entry, heir);
+    }
+    this.#changed();
+  }
+
+  #bequeath(entry: QueueEntry, heir: SendingQueue): void {
+    this.#settings.rooms.giveBack(this.room, entry.room);
+    heir.#inherit(entry);
+  }
+
+  /** It was accepted, so it is taken: a queue that was made smaller has no room for others until it has drained. */
+  #inherit(entry: QueueEntry): void {
+    if (this.#heir !== undefined) return this.#heir.#inherit(entry);
+    const room = sizeIn(this.room.unit, entry);
+    this.room.used += room;
+    this.#batcher.putBack({ ...entry, room }, this.#now());
+    this.#queuedItems += entry.itemCount;
+    this.#dispatch();
+  }
+
+  /** One that was taken but is not done with returns to its place, here or with the heir. */
+  #putBack(entry: QueueEntry): void {
+    if (this.#heir === undefined) return this.#batcher.putBack(entry, this.#now());
+    this.#queuedItems -= entry.itemCount;
+    this.#bequeath(entry, this.#heir);
+  }
+
+  async #breakOff(): Promise<void> {
     this.#end.abort();
     if (this.#consumerCount === 0) return;
     const grace = new AbortController();
     const timer = this.#settings.clock.after(ABORT_GRACE_MS, () => grace.abort());
     await this.#until(() => this.#consumerCount === 0, grace.signal);
     timer.cancel();
+  }
+
+  #changed(): void {
+    this.#onChange?.();
+    if (this.#heir !== undefined) this.#heir.#onPredecessorChange();
+  }
+
+  #onPredecessorChange(): void {
+    if (this.#predecessor?.isIdle === true) this.#predecessor = undefined;
+    this.#changed();
   }
 
   #now(): number {
@@ -188,7 +272,7 @@ export class SendingQueue {
     else this.#complete(entries, outcome, items - sumOf(outcome));
     this.#consumerCount -= 1;
     this.#dispatch();
-    this.#onChange?.();
+    this.#changed();
   }
 
   /** The payloads that can be read. Mostly they are in memory, and nothing is awaited. */
@@ -214,7 +298,8 @@ export class SendingQueue {
       const client = this.#clientOf(entries);
       for (const payload of this.#requestsOf(payloads)) {
         const request: OutgoingRequest = { signal: this.signal, payload, client };
-        outcome = sumOutcomes(outcome, await this.#settings.delivery.deliver(request, this.#patience));
+        const patience = hasSettled(outcome) ? withoutLeave(this.#patience) : this.#patience;
+        outcome = sumOutcomes(outcome, await this.#settings.delivery.deliver(request, patience));
       }
       return outcome;
     } catch (thrown) {
@@ -243,10 +328,13 @@ export class SendingQueue {
     return shared.size === 0 ? ClientMetadata.internal : new ClientMetadata("internal", "", shared);
   }
 
-  /** Shutdown came first. Parts that did arrive are not remembered: the whole request is sent again, at least once. */
+  /**
+   * Shutdown, or a reload, came first. Parts that did arrive are not remembered: the whole request is sent again, at
+   * least once.
+   */
   #takeBack(entries: readonly QueueEntry[], items: number): void {
-    for (const entry of entries) this.#batcher.putBack(entry, this.#now());
     this.#queuedItems += items;
+    for (const entry of entries) this.#putBack(entry);
   }
 
   #complete(entries: readonly QueueEntry[], outcome: DeliveryOutcome, unreadable: number): void {
@@ -282,6 +370,12 @@ export class SendingQueue {
 
 function sumItems(entries: readonly QueueEntry[]): number {
   return entries.reduce((sum, entry) => sum + entry.itemCount, 0);
+}
+
+/** What an entry takes of a queue's room. */
+export function sizeIn(unit: Sizer, { itemCount, bytes }: Pick<QueueEntry, "itemCount" | "bytes">): number {
+  if (unit === "requests") return 1;
+  return unit === "items" ? itemCount : bytes;
 }
 
 function sumRoom(entries: readonly QueueEntry[]): number {
