@@ -35,6 +35,8 @@ export interface AdmissionOffice {
   readonly ledger: Ledger;
   /** undefined where no such destination is configured for this signal. */
   target(destination: string, signal: Signal): Target | undefined;
+  /** Called once by every admission, when nothing more will come of it. */
+  onSettled(): void;
 }
 
 type State = "open" | "committing" | "settled";
@@ -46,7 +48,8 @@ export class QueueAdmission implements Admission, TallyKeeper {
   readonly deadline: number;
   readonly signal: AbortSignal;
   readonly client: ClientMetadata;
-  readonly #office: AdmissionOffice;
+  /** Of the generation it was opened on: whoever routes its batches asks for it. */
+  readonly office: AdmissionOffice;
   readonly #opener: string;
   readonly #openedMs: number;
   readonly #account: ReceiverAccount | undefined;
@@ -63,7 +66,7 @@ export class QueueAdmission implements Admission, TallyKeeper {
     this.deadline = settings.deadline ?? Number.POSITIVE_INFINITY;
     this.signal = settings.signal ?? NEVER_ABORTED;
     this.client = settings.client;
-    this.#office = office;
+    this.office = office;
     this.#opener = settings.opener;
     this.#openedMs = office.clock.nowMs();
     this.#account = office.ledger.receiver(settings);
@@ -79,7 +82,7 @@ export class QueueAdmission implements Admission, TallyKeeper {
   remember(key: SeenKey, ttlMs: number): Remembered {
     this.#assertOpen("remember");
     if (this.#keys.some((own) => own.source === key.source && own.key === key.key)) return { state: "new" };
-    const remembered = this.#office.seenKeys.ask(key);
+    const remembered = this.office.seenKeys.ask(key);
     if (remembered.state === "new") this.#keys.push({ ...key, expiresUnixMs: this.#openedMs + ttlMs });
     else this.#duplicateOf = remembered.state === "joined" ? remembered.outcome : Promise.resolve();
     return remembered;
@@ -120,7 +123,7 @@ export class QueueAdmission implements Admission, TallyKeeper {
       return;
     }
     // The sender is answered as its first copy is.
-    this.#state = "settled";
+    this.#settle();
     this.#duplicateOf.then(
       () => this.#account?.settle("accepted", this.#items),
       (error: unknown) => this.#account?.settle(outcomeOf(ConsumeError.from(error)), this.#items),
@@ -129,7 +132,7 @@ export class QueueAdmission implements Admission, TallyKeeper {
 
   /** While it awaits, only this function touches the plan; room that was taken is given back on every way out. */
   async #commit(): Promise<void> {
-    const plan = new AdmissionPlan(this.#office, this.#entries);
+    const plan = new AdmissionPlan(this.office, this.#entries);
     plan.assertFits();
     const wait = plan.takeRoom({ openedMs: this.#openedMs, deadlineMs: this.deadline, signal: this.signal });
     if (wait !== undefined) await wait;
@@ -137,8 +140,8 @@ export class QueueAdmission implements Admission, TallyKeeper {
       if (plan.directs.length > 0) await this.#sendDirectly(plan);
       plan.takeBestEffortRoom();
       const deltas = [...plan.deltas(), ...this.#talliedDeltas(true)];
-      if (!this.#isEmpty(plan)) plan.accept(await this.#office.journal.admit(this.#record(plan, deltas)), this.client);
-      else this.#office.journal.note(deltas);
+      if (!this.#isEmpty(plan)) plan.accept(await this.office.journal.admit(this.#record(plan, deltas)), this.client);
+      else this.office.journal.note(deltas);
       this.#accept(plan, deltas);
     } catch (thrown) {
       plan.giveBack();
@@ -148,7 +151,7 @@ export class QueueAdmission implements Admission, TallyKeeper {
 
   /** In parallel, and all have settled before any is judged: none may still be sending when the sender is answered. */
   async #sendDirectly(plan: AdmissionPlan): Promise<void> {
-    const { clock, journal } = this.#office;
+    const { clock, journal } = this.office;
     const limits = { openedMs: this.#openedMs, deadlineMs: this.deadline, syncP99Ms: journal.syncP99Ms() };
     const end = new AbortController();
     const timer = clock.after(waitEndMs(limits) - clock.nowMs(), () => end.abort());
@@ -179,21 +182,26 @@ export class QueueAdmission implements Admission, TallyKeeper {
   }
 
   #accept(plan: AdmissionPlan, deltas: readonly LedgerDelta[]): void {
-    this.#state = "settled";
-    this.#office.ledger.apply(deltas);
+    this.#settle();
+    this.office.ledger.apply(deltas);
     plan.countDropped();
-    for (const key of this.#keys) this.#office.seenKeys.done(key);
+    for (const key of this.#keys) this.office.seenKeys.done(key);
     this.#account?.settle("accepted", this.#items);
   }
 
   #refuse(error: ConsumeError): void {
-    this.#state = "settled";
+    this.#settle();
     const deltas = this.#talliedDeltas(false);
-    this.#office.ledger.apply(deltas);
+    this.office.ledger.apply(deltas);
     const outcome = outcomeOf(error);
-    this.#office.journal.note([...deltas, ...(this.#account?.deltas(outcome, this.#items) ?? [])]);
+    this.office.journal.note([...deltas, ...(this.#account?.deltas(outcome, this.#items) ?? [])]);
     this.#account?.settle(outcome, this.#items);
-    for (const key of this.#keys) this.#office.seenKeys.failed(key, error);
+    for (const key of this.#keys) this.office.seenKeys.failed(key, error);
+  }
+
+  #settle(): void {
+    this.#state = "settled";
+    this.office.onSettled();
   }
 
   #talliedDeltas(isCommitted: boolean): LedgerDelta[] {

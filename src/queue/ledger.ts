@@ -115,13 +115,6 @@ export class Ledger {
     if (counter !== undefined) counter.before = items;
   }
 
-  /** Items in the storage of a destination that has no queue now: they are queued all the same. */
-  park(destination: string, signal: Signal, items: number): void {
-    const account = this.destination(destination, signal);
-    account.carriedOver.add(items);
-    account.observe(() => ({ queuedItems: items, inFlightItems: 0 }));
-  }
-
   /** The storage has been read. Returns what damage took, as deltas that the storage must keep, and in words. */
   bookDamage(): { readonly delta: LedgerDelta; readonly sentence: string }[] {
     return [...this.#destinations.values()].flatMap((account) => account.bookDamage() ?? []);

@@ -2,42 +2,27 @@ import type { Admission, AdmissionSettings } from "../core/admission.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DoorBudget, Pressure } from "../core/component.ts";
 import type { Consumer } from "../core/consumer.ts";
+import { ConsumeError } from "../core/errors.ts";
 import { DOOR_BYTES_MAX } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Meter } from "../core/meter.ts";
 import type { Sender } from "../core/sender.ts";
-import { ITEM_WORDS, SIGNALS } from "../core/signal.ts";
+import { ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
-import { QueueAdmission } from "./admission.ts";
-import type { AdmissionOffice, Target } from "./admission.ts";
-import type { RetryConfig, SendingQueueConfig } from "./config.ts";
-import { Delivery } from "./delivery.ts";
-import { DestinationHealth } from "./destination-health.ts";
-import { DirectDestination } from "./direct-destination.ts";
+import { retrySchema, sendingQueueSchema } from "./config.ts";
+import { Destination } from "./destination.ts";
+import type { DestinationOffice, DestinationSettings } from "./destination.ts";
 import { SharedDoorBudget } from "./door-budget.ts";
 import { Journal } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import { PressureBoard } from "./pressure.ts";
-import { RoomList, RoomQueue } from "./room.ts";
+import { QueueGeneration } from "./queue-generation.ts";
+import { RoomList } from "./room.ts";
 import { SeenKeys } from "./seen-keys.ts";
-import { SendingQueue } from "./sending-queue.ts";
+import { sizeIn } from "./sending-queue.ts";
+import type { SendingQueue } from "./sending-queue.ts";
 import type { QueueStorage, ReplayedEntry } from "./storage.ts";
-
-export interface DestinationSettings {
-  /** The exporter's id as in the YAML; what `Enlisted.destination` names. */
-  readonly id: string;
-  readonly sender: Sender;
-  readonly queue: SendingQueueConfig;
-  readonly retry: RetryConfig;
-  /** For one attempt, in milliseconds; 0 for none. */
-  readonly timeoutMs: number;
-  readonly delivery: "required" | "best_effort";
-  /** A larger request is split before its first attempt. Default: no bound. */
-  readonly requestBytesMax?: number;
-  /** Of the pipelines that use it. Default: all three. */
-  readonly signals?: readonly Signal[];
-}
 
 export interface QueuesSettings {
   readonly clock: Clock;
@@ -58,13 +43,20 @@ export interface LeftOver {
   readonly items: number;
 }
 
-/** What the storage holds for a destination that has no queue. */
-type ParkedItems = LeftOver;
-
 /** Admission, the queues of all destinations, the ledger and the doors' budget: what the service's Host is made of. */
 export interface Queues {
   admit(settings: AdmissionSettings): Admission;
   has(destination: string): boolean;
+  /** The destinations that new admissions have. */
+  readonly current: QueueGeneration;
+  /** What a new configuration would have. Nothing happens before replace(), and no admission of it can end before. */
+  prepare(destinations: readonly DestinationSettings[]): QueueGeneration;
+  /**
+   * From now on admissions are opened on `next`. A destination that is unchanged, exporter and all, goes on as it is. One
+   * that is changed gets new queues, with all that is queued; one that is gone parks what it has until it is there again.
+   * Attempts under way end with the former exporter, or are broken off when `patience` aborts.
+   */
+  replace(next: QueueGeneration, patience: AbortSignal): Replaced;
   /** After the exporters have started: takes over what the storage holds, and begins to send. */
   start(): Promise<void>;
   /**
@@ -78,6 +70,8 @@ export interface Queues {
   readonly doors: DoorBudget;
   readonly ledger: Ledger;
 }
+
+export type { DestinationSettings } from "./destination.ts";
 
 export function createQueues(settings: QueuesSettings): Queues {
   return new GatewayQueues(settings);
@@ -96,64 +90,97 @@ export function exporterEntry<S extends Signal>(queues: Pick<Queues, "has">, des
   };
 }
 
-const UNBOUNDED = Number.POSITIVE_INFINITY;
+/** A configuration was replaced: what of it goes on for a while. */
+export interface Replaced {
+  /** Resolves when every admission of the former generation is settled. */
+  readonly settled: Promise<void>;
+  /** By destination that was changed or removed: resolves when its former exporter is not used any more. */
+  readonly released: ReadonlyMap<string, Promise<void>>;
+}
 
-class GatewayQueues implements Queues, AdmissionOffice {
-  readonly clock: Clock;
-  readonly rooms: RoomList;
-  readonly journal: Journal;
-  readonly seenKeys: SeenKeys;
+class GatewayQueues implements Queues {
   readonly ledger: Ledger;
   readonly doors: SharedDoorBudget;
   readonly #settings: QueuesSettings;
   readonly #storage: QueueStorage;
   readonly #pressure = new PressureBoard();
-  readonly #targets = new Map<string, Target>();
-  readonly #queues: SendingQueue[] = [];
-  readonly #health = new Map<string, DestinationHealth>();
-  readonly #directs: DirectDestination[] = [];
+  readonly #office: DestinationOffice & { readonly seenKeys: SeenKeys };
+  readonly #destinations = new Map<string, Destination>();
+  /** Of destinations that no configuration has at present. */
+  readonly #parked = new Map<string, SendingQueue>();
+  /** Destinations that were replaced, until the last of their attempts has ended. */
+  readonly #retiring = new Set<Promise<void>>();
+  /** Aborts when a shutdown's patience ends. */
+  readonly #end = new AbortController();
+  #current: QueueGeneration;
   #shutdown: Promise<readonly LeftOver[]> | undefined;
 
   constructor(settings: QueuesSettings) {
     const { clock, logger, meter, storage = new MemoryStorage(), doorBytesMax = DOOR_BYTES_MAX } = settings;
+    const { random = Math.random } = settings;
     this.#settings = settings;
     this.#storage = storage;
-    this.clock = clock;
-    this.journal = new Journal({ storage, clock, logger });
-    this.seenKeys = new SeenKeys(clock);
-    this.ledger = new Ledger(meter);
+    const journal = new Journal({ storage, clock, logger });
+    const ledger = new Ledger(meter);
     const pressure = this.#pressure;
-    this.rooms = new RoomList({ clock, pressure, syncP99Ms: () => this.journal.syncP99Ms() });
+    const rooms = new RoomList({ clock, pressure, syncP99Ms: () => journal.syncP99Ms() });
+    this.ledger = ledger;
     this.doors = new SharedDoorBudget({ clock, pressure, bytesMax: doorBytesMax });
-    for (const destination of settings.destinations) this.#addDestination(destination);
+    this.#office = { clock, logger, meter, rooms, journal, ledger, random, seenKeys: new SeenKeys(clock) };
+    this.#current = this.prepare(settings.destinations);
+    for (const each of settings.destinations) this.#destinations.set(each.id, new Destination(each, this.#office));
+    this.#current.use(this.#destinations.values());
   }
 
   admit(settings: AdmissionSettings): Admission {
-    return new QueueAdmission(this, settings);
+    return this.#current.admit(settings);
   }
 
   has(destination: string): boolean {
-    return this.#settings.destinations.some(({ id }) => id === destination);
+    return this.#current.has(destination);
   }
 
-  target(destination: string, signal: Signal): Target | undefined {
-    return this.#targets.get(targetKey(destination, signal));
+  prepare(destinations: readonly DestinationSettings[]): QueueGeneration {
+    return new QueueGeneration(this.#office, destinations);
+  }
+
+  get current(): QueueGeneration {
+    return this.#current;
+  }
+
+  replace(next: QueueGeneration, patience: AbortSignal): Replaced {
+    const settled = this.#current.settled();
+    const formers = [...this.#destinations.values()];
+    this.#destinations.clear();
+    for (const settings of next.destinations) {
+      const known = formers.find((former) => former.isLike(settings));
+      this.#destinations.set(settings.id, known ?? new Destination(settings, this.#office));
+    }
+    const retired = formers.filter((former) => this.#destinations.get(former.settings.id) !== former);
+    const end = AbortSignal.any([patience, this.#end.signal]);
+    const released = new Map(retired.map((former) => [former.settings.id, this.#retire(former, end)]));
+    for (const former of retired) for (const queue of former.queues) this.#park(queue);
+    this.#unpark();
+    next.use(this.#destinations.values());
+    this.#current = next;
+    for (const destination of this.#destinations.values()) if (!formers.includes(destination)) destination.start();
+    void settled.then(() => this.#office.rooms.removeQueues(retired.flatMap(({ rooms }) => rooms)));
+    return { settled, released };
   }
 
   async start(): Promise<void> {
-    const parked = new Map<string, ParkedItems>();
     await this.#storage.replay({
-      entry: (entry) => this.#takeOver(entry, parked),
-      seen: (key) => this.seenKeys.add(key),
+      entry: (entry) => this.#takeOver(entry),
+      seen: (key) => this.#office.seenKeys.add(key),
       state: () => undefined,
       total: (counterId, items) => this.ledger.restore(counterId, items),
     });
-    this.#settleLedger(parked);
-    for (const queue of this.#queues) queue.start();
+    this.#settleLedger();
+    for (const destination of this.#destinations.values()) destination.start();
   }
 
   refuseWaiting(): void {
-    this.rooms.refuseWaiting();
+    this.#office.rooms.refuseWaiting();
     this.doors.refuseWaiting();
   }
 
@@ -166,25 +193,56 @@ class GatewayQueues implements Queues, AdmissionOffice {
     this.#pressure.report(reporter, pressure);
   }
 
+  /** Never rejects. */
+  #retire(destination: Destination, end: AbortSignal): Promise<void> {
+    const retired = destination.retire(end).finally(() => this.#retiring.delete(retired));
+    this.#retiring.add(retired);
+    return retired;
+  }
+
+  /** To whom it is to go now; where there is none, it waits, parked. */
+  #park(queue: SendingQueue): void {
+    const { destination, signal } = queue;
+    const heir = this.#destinations.get(destination)?.heirOf(signal);
+    if (heir !== undefined) return queue.bequeathTo(heir);
+    this.#parked.set(parkedKey(destination, signal), queue);
+    const items = queue.queuedItems + queue.inFlightItems;
+    if (items === 0) return;
+    const { isDurable } = this.#storage;
+    const where = isDurable ? "in the queue's storage" : "in memory (lost if the gateway ends before)";
+    const what = `destination ${destination} was removed: ${items} ${ITEM_WORDS[signal]} stay parked ${where}`;
+    this.#settings.logger.warn(`${what}; they are sent when it is configured again`);
+  }
+
+  #unpark(): void {
+    for (const [key, queue] of this.#parked) {
+      const { destination, signal } = queue;
+      const heir = this.#destinations.get(destination)?.heirOf(signal);
+      if (heir === undefined) continue;
+      this.#parked.delete(key);
+      const items = queue.queuedItems + queue.inFlightItems;
+      queue.bequeathTo(heir);
+      if (items === 0) continue;
+      const what = `destination ${destination} is configured again: ${items} ${ITEM_WORDS[signal]}`;
+      this.#settings.logger.info(`${what} that were parked are sent now`);
+    }
+  }
+
   async #drain(signal: AbortSignal): Promise<readonly LeftOver[]> {
     this.refuseWaiting();
-    const drains = this.#queues.map((queue) => queue.drain(this.#patienceWith(queue, signal)));
-    await Promise.all([...drains, ...this.#directs.map((direct) => direct.drain(signal))]);
-    await this.journal.close();
-    const left = this.#queues.map(({ destination, signal: of, queuedItems, inFlightItems }) => {
+    if (signal.aborted) this.#end.abort();
+    signal.addEventListener("abort", () => this.#end.abort(), { once: true });
+    const { isDurable } = this.#storage;
+    const drains = [...this.#destinations.values()].map((destination) => destination.drain(signal, isDurable));
+    await Promise.all([...drains, ...this.#retiring]);
+    await this.#office.journal.close();
+    const queues = [...[...this.#destinations.values()].flatMap((each) => each.queues), ...this.#parked.values()];
+    const left = queues.map(({ destination, signal: of, queuedItems, inFlightItems }) => {
       return { destination, signal: of, items: queuedItems + inFlightItems };
     });
     const leftOvers = left.filter(({ items }) => items > 0);
     for (const leftOver of leftOvers) this.#reportLeft(leftOver);
     return leftOvers;
-  }
-
-  /** What is safe on disk does not wait for a backend that is away: the next process is up sooner, and sends it. */
-  #patienceWith({ destination }: SendingQueue, signal: AbortSignal): AbortSignal {
-    if (!this.#storage.isDurable) return signal;
-    const trouble = new AbortController();
-    this.#health.get(destination)?.whenInTrouble(() => trouble.abort());
-    return AbortSignal.any([signal, trouble.signal]);
   }
 
   #reportLeft({ destination, signal, items }: LeftOver): void {
@@ -193,129 +251,59 @@ class GatewayQueues implements Queues, AdmissionOffice {
     else this.#settings.logger.error(`${what}; lost, as the queue is in memory (sending_queue.storage keeps it)`);
   }
 
-  #addDestination(settings: DestinationSettings): void {
-    const { clock, logger, random = Math.random } = this.#settings;
-    const { sender, retry, timeoutMs, requestBytesMax = Infinity } = settings;
-    const meanwhile = (): string => this.#meanwhile(settings.id);
-    const health = new DestinationHealth({ destination: settings.id, clock, logger, meanwhile });
-    this.#health.set(settings.id, health);
-    for (const signal of settings.signals ?? SIGNALS) {
-      const delivery = new Delivery({ sender, retry, timeoutMs, requestBytesMax, clock, random, health });
-      this.#addTarget(settings, signal, delivery, () => troubleOf(health));
-    }
-  }
-
-  #addTarget(settings: DestinationSettings, signal: Signal, delivery: Delivery, hint: () => string): void {
-    const { id, queue: config } = settings;
-    const isRequired = settings.delivery === "required";
-    const enqueueFailed = this.ledger.enqueueFailed(id, signal);
-    if (isRequired && (!config.enabled || config.wait_for_result)) {
-      const room = config.enabled ? this.#addRoom(id, signal, config, hint) : undefined;
-      const requestsMax = config.enabled ? config.num_consumers : UNBOUNDED;
-      const { clock, ledger, journal } = this;
-      const of = { destination: id, signal, delivery, room, requestsMax };
-      const direct = new DirectDestination({ ...of, clock, ledger, journal });
-      this.#directs.push(direct);
-      this.#targets.set(targetKey(id, signal), { kind: "direct", direct, enqueueFailed });
-      this.#measure(id, signal, { room, inFlightRequests: () => direct.inFlightRequests });
-      return;
-    }
-    // Nobody may wait for a best-effort destination, so one without a queue gets a plain one. One consumer keeps its order.
-    const queueConfig = config.enabled ? config : { ...config, num_consumers: 1 };
-    const queue = this.#addQueue(id, signal, queueConfig, delivery, hint);
-    this.#targets.set(targetKey(id, signal), { kind: "queue", queue, isRequired, enqueueFailed });
-  }
-
-  #addQueue(
-    id: string,
-    signal: Signal,
-    config: SendingQueueConfig,
-    delivery: Delivery,
-    hint: () => string,
-  ): SendingQueue {
-    const { clock, journal, ledger, rooms } = this;
+  /** Everything that the storage holds is in its place: what is for nobody is said, and what damage took is booked. */
+  #settleLedger(): void {
     const { logger } = this.#settings;
-    const room = this.#addRoom(id, signal, config, hint);
-    const settings = { destination: id, signal, config, delivery, room, rooms, journal, ledger, clock, logger };
-    const queue = new SendingQueue(settings);
-    this.#queues.push(queue);
-    this.#measure(id, signal, { room, inFlightRequests: () => queue.inFlightRequests });
-    return queue;
-  }
-
-  #addRoom(id: string, signal: Signal, config: SendingQueueConfig, hint: () => string): RoomQueue {
-    const { queue_size: limit, sizer: unit, overflow } = config;
-    const room = new RoomQueue({ name: `${id} (${signal})`, limit, unit, waitsForever: overflow === "block", hint });
-    this.rooms.addQueue(room);
-    return room;
-  }
-
-  #measure(
-    exporter: string,
-    signal: Signal,
-    of: { room: RoomQueue | undefined; inFlightRequests: () => number },
-  ): void {
-    const { meter } = this.#settings;
-    const labels = { exporter, data_type: signal };
-    const { room, inFlightRequests } = of;
-    const gauge = (name: string, description: string, read: () => number): void =>
-      meter.observableGauge(`otelcol_exporter_${name}`, labels, { description }, read);
-    gauge("in_flight_requests", "Number of requests to the destination right now.", inFlightRequests);
-    if (room === undefined) return;
-    gauge("queue_size", "What the sending queue holds, in its sizer's unit.", () => room.used);
-    gauge("queue_capacity", "What the sending queue can hold, in its sizer's unit.", () => room.limit);
-  }
-
-  /** For the log line of a destination that went away. */
-  #meanwhile(destination: string): string {
-    const queues = this.#queues.filter((queue) => queue.destination === destination);
-    if (queues.length === 0) return "its senders are refused until it is back";
-    const counts = queues
-      .map(({ signal, queuedItems, inFlightItems }) => ({
-        items: queuedItems + inFlightItems,
-        words: ITEM_WORDS[signal],
-      }))
-      .filter(({ items }) => items > 0)
-      .map(({ items, words }) => `${items} ${words}`);
-    return `${counts.join(", ")} kept in the queue`;
-  }
-
-  /** Everything that the storage holds is in its place: what is in none is said, and what damage took is booked. */
-  #settleLedger(parked: ReadonlyMap<string, ParkedItems>): void {
-    const { logger } = this.#settings;
-    for (const { destination, signal, items } of parked.values()) {
-      this.ledger.park(destination, signal, items);
-      const message = `the storage holds ${items} ${ITEM_WORDS[signal]} for ${destination}, which is not configured`;
+    for (const { destination, signal, queuedItems } of this.#parked.values()) {
+      const message = `the storage holds ${queuedItems} ${ITEM_WORDS[signal]} for ${destination}, which is not configured`;
       logger.warn(`${message}; they stay there until it is configured again`);
     }
     for (const { delta, sentence } of this.ledger.bookDamage()) {
-      this.journal.note([delta]);
+      this.#office.journal.note([delta]);
       logger.error(`the ledger and the queue's storage differ, as damage leaves them: ${sentence}`);
     }
   }
 
-  #takeOver(entry: ReplayedEntry, parked: Map<string, ParkedItems>): void {
+  #takeOver(entry: ReplayedEntry): void {
     const { destination, signal, itemCount, size: bytes, client, ref } = entry;
-    const target = this.target(destination, signal);
-    if (target?.kind !== "queue") {
-      const key = targetKey(destination, signal);
-      parked.set(key, { destination, signal, items: (parked.get(key)?.items ?? 0) + itemCount });
-      return;
-    }
-    const { queue } = target;
-    const { unit } = queue.room;
-    const room = unit === "requests" ? 1 : unit === "items" ? itemCount : bytes;
+    const queue = this.#destinations.get(destination)?.heirOf(signal) ?? this.#parkedQueue(destination, signal);
+    const room = sizeIn(queue.room.unit, { itemCount, bytes });
     // The queue may have been made smaller since: what was accepted is kept, and new room waits until it has drained.
     queue.room.used += room;
     queue.account.carriedOver.add(itemCount);
     queue.accept({ ref, itemCount, bytes, room, client });
   }
+
+  /** For entries of a destination that is not configured: never started, so nobody sends. */
+  #parkedQueue(destination: string, signal: Signal): SendingQueue {
+    const key = parkedKey(destination, signal);
+    const known = this.#parked.get(key);
+    if (known !== undefined) return known;
+    const queue = sendingQueueSchema.parse(undefined);
+    const nobody = new Destination(
+      {
+        id: destination,
+        sender: NOBODY,
+        queue,
+        retry: NO_RETRY,
+        timeoutMs: 0,
+        delivery: "best_effort",
+        signals: [signal],
+      },
+      this.#office,
+    );
+    const parked = nobody.heirOf(signal)!;
+    this.#parked.set(key, parked);
+    return parked;
+  }
 }
 
-function targetKey(destination: string, signal: Signal): string {
+const NOBODY: Sender = {
+  send: () => Promise.reject(new ConsumeError("internal", "a destination that is not configured was sent to")),
+};
+
+const NO_RETRY = retrySchema.parse({ enabled: false });
+
+function parkedKey(destination: string, signal: Signal): string {
   return `${destination} ${signal}`;
-}
-
-function troubleOf(health: DestinationHealth): string {
-  return health.trouble === undefined ? "" : `; the destination is unreachable: ${health.trouble}`;
 }

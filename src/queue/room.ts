@@ -79,7 +79,7 @@ export class RoomList {
   readonly #clock: Clock;
   readonly #pressure: PressureBoard;
   readonly #syncP99Ms: () => number;
-  readonly #queues: RoomQueue[] = [];
+  readonly #queues = new Set<RoomQueue>();
   /** In order of arrival; a Set, so that leaving from the middle is cheap. */
   readonly #waiters = new Set<Waiter>();
   #isClosed = false;
@@ -92,7 +92,12 @@ export class RoomList {
   }
 
   addQueue(queue: RoomQueue): void {
-    this.#queues.push(queue);
+    this.#queues.add(queue);
+  }
+
+  /** They belong to a destination that was replaced, and nobody will ask for room in them again. */
+  removeQueues(queues: readonly RoomQueue[]): void {
+    for (const queue of queues) this.#queues.delete(queue);
   }
 
   get waiterCount(): number {

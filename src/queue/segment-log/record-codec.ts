@@ -3,7 +3,7 @@ import type { StateChange } from "../../core/admission.ts";
 import { isSignal, type Signal } from "../../core/signal.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
 import type { AdmissionRecord, CompletionRecord, EntryRef, LedgerDelta, StoredKey } from "../storage.ts";
-import { checksumOf } from "./format.ts";
+import { checksumOf, type FrameKind } from "./format.ts";
 
 /**
  * The descriptions of frames: JSON with short keys, since one is written for every request. Arrays are tuples in the
@@ -15,6 +15,7 @@ type RefTuple = readonly [sequence: number, index: number];
 type KeyTuple = readonly [source: string, key: string, expiresUnixMs: number];
 /** The value as base64; null for a deleted key. */
 type StateTuple = readonly [owner: string, key: string, value: string | null];
+type PayloadTuple = readonly [size: number, checksum: number];
 type DeltaTuple = readonly [counter: string, items: number];
 
 export interface AdmissionDescription {
@@ -27,7 +28,7 @@ export interface AdmissionDescription {
     itemCount: number,
     payloadIndex: number,
   ])[];
-  readonly payloads: readonly (readonly [size: number, checksum: number])[];
+  readonly payloads: readonly PayloadTuple[];
   readonly evicted?: readonly RefTuple[];
   readonly seen?: readonly KeyTuple[];
   readonly state?: readonly StateTuple[];
@@ -39,12 +40,29 @@ export interface CompletionDescription {
   readonly ledger?: readonly DeltaTuple[];
 }
 
+/** What of an admission still waits, written anew so that the segment it stands in can go. */
+export interface MovedDescription {
+  /** The admission's sequence number: its entries are still named by it. */
+  readonly of: number;
+  readonly at: number;
+  readonly from: AdmissionDescription["from"];
+  /** `index`: in the admission's entries. */
+  readonly entries: readonly (readonly [
+    index: number,
+    destination: string,
+    signal: string,
+    itemCount: number,
+    payloadIndex: number,
+  ])[];
+  readonly payloads: readonly PayloadTuple[];
+}
+
 /** What stood in removed segments and still counts. Written before they are unlinked. */
 export interface CheckpointDescription {
   /** Segments whose files may still be there after a crash, and count no more. */
   readonly removed: readonly number[];
-  /** Sequence numbers, from and to, of groups that failed and may be on the disk all the same. */
-  readonly failed: readonly (readonly [from: number, to: number])[];
+  /** Sequence numbers, from and to, of groups that failed and may be on the disk all the same: of format version 1. */
+  readonly failed?: readonly (readonly [from: number, to: number])[];
   /** Totals of all segments that were ever removed. */
   readonly totals: readonly DeltaTuple[];
   readonly seen: readonly KeyTuple[];
@@ -81,6 +99,11 @@ export function describeAdmission(record: AdmissionRecord, headerNames: readonly
 
 export function describeCompletion({ entries, ledger }: CompletionRecord): CompletionDescription {
   return { done: entries.map(toRefTuple), ...(ledger.length > 0 && { ledger: ledger.map(toDeltaTuple) }) };
+}
+
+export function payloadsOf(kind: FrameKind, description: unknown): readonly PayloadTuple[] {
+  if (kind !== "admission" && kind !== "moved") return [];
+  return (description as Pick<AdmissionDescription, "payloads">).payloads;
 }
 
 export const toRefTuple = ({ sequence, index }: EntryRef): RefTuple => [sequence, index];
