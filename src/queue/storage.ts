@@ -43,6 +43,48 @@ export interface EntryRef {
 
 export type StoredRecord = AdmissionRecord | CompletionRecord;
 
+/**
+ * Why an entry is a dead letter. overflow: its queue was full (`overflow: dead_letter`). rejected: the backend will never
+ * take it. retries_ended: `max_elapsed_time` is over, or retries are off. too_old: `max_age`. partial_success: the backend
+ * took a part of it and does not say which; the items are counted as sent and rejected already.
+ */
+export const DEAD_LETTER_REASONS = ["overflow", "rejected", "retries_ended", "too_old", "partial_success"] as const;
+export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
+
+/** What makes an entry a dead letter: it keeps its bytes, and no destination gets it until somebody asks for it. */
+export interface DeadLetterMark {
+  readonly reason: DeadLetterReason;
+  readonly atUnixMs: number;
+  /** Of sending it, in the process that gave up. */
+  readonly attempts: number;
+  /** The backend's last words, cut to a bound; "" for none. */
+  readonly message: string;
+  /** How often it was replayed before. */
+  readonly replays: number;
+}
+
+/** A dead letter that is queued again. */
+export interface Replay {
+  readonly atUnixMs: number;
+  /** This one included. */
+  readonly count: number;
+}
+
+/** What an entry becomes that stays in the storage. */
+export type EntryMark =
+  | { readonly ref: EntryRef; readonly deadLetter: DeadLetterMark }
+  | { readonly ref: EntryRef; readonly replay: Replay };
+
+export interface StoredEntry extends Enlisted {
+  /** Of an entry that is a dead letter from the start. */
+  readonly deadLetter?: DeadLetterMark;
+}
+
+/**
+ * Entries with their bytes, and all that comes or goes with them. Parts of a request that was split and not taken whole
+ * are one too: entries that are dead letters from the start, in the place of those that the request was made of. A storage
+ * with a bound takes one of only dead letters beyond it: they have a bound of their own, and what they replace gives more back.
+ */
 export interface AdmissionRecord {
   readonly kind: "admission";
   readonly admittedUnixMs: number;
@@ -51,18 +93,20 @@ export interface AdmissionRecord {
    * is made by: headers hold secrets.
    */
   readonly client: ClientMetadata;
-  readonly entries: readonly Enlisted[];
-  /** Entries that leave to make room for this admission: gone with it, or not at all. */
+  readonly entries: readonly StoredEntry[];
+  /** Entries and dead letters that leave for this admission: gone with it, or not at all. */
   readonly evicted: readonly EntryRef[];
   readonly seen: readonly StoredKey[];
   readonly state: readonly StateChange[];
   readonly ledger: readonly LedgerDelta[];
 }
 
-/** Entries that are done with (sent, rejected, expired, evicted), and what the ledger says about them. */
+/** Entries that are done with (sent, rejected, expired, evicted) or change, and what the ledger says about them. */
 export interface CompletionRecord {
   readonly kind: "completion";
   readonly entries: readonly EntryRef[];
+  /** Entries that become dead letters where they lie, and dead letters that are queued again. */
+  readonly marks?: readonly EntryMark[];
   readonly ledger: readonly LedgerDelta[];
 }
 
@@ -84,10 +128,17 @@ export interface ReplayedEntry {
   readonly size: number;
   readonly admittedUnixMs: number;
   readonly client: ClientMetadata;
+  /** Where it was a dead letter before. */
+  readonly replay?: Replay;
+}
+
+export interface ReplayedLetter extends ReplayedEntry {
+  readonly deadLetter: DeadLetterMark;
 }
 
 export interface ReplayVisitor {
   entry(entry: ReplayedEntry): void;
+  letter?(letter: ReplayedLetter): void;
   seen(key: StoredKey): void;
   /** The latest value of a component's state; a deleted key is not told. */
   state(change: StateChange): void;
