@@ -3,6 +3,7 @@ import type { Admission, AdmissionSettings } from "./admission.ts";
 import type { Clock } from "./clock.ts";
 import type { ComponentId } from "./component-id.ts";
 import type { Consumer, SignalConsumers } from "./consumer.ts";
+import type { ListeningSockets } from "./listening.ts";
 import type { Logger } from "./logger.ts";
 import type { Meter } from "./meter.ts";
 import type { Sender } from "./sender.ts";
@@ -44,6 +45,8 @@ export interface Host {
   /** Opens an admission; the opener must commit or discard it. */
   admit(settings: AdmissionSettings): Admission;
   readonly doors: DoorBudget;
+  /** For net/listener.ts. Absent: whoever listens has a socket of its own, which a reload closes and opens again. */
+  readonly sockets?: ListeningSockets;
   /** Reported by memory_limiter; a condition of room for all doors, not an error thrown at a batch. */
   reportPressure(reporter: string, pressure: Pressure): void;
   /** Tells people what a component listens on; the start-up banner shows it. `address` is "127.0.0.1:4317" or a URL. */
@@ -78,6 +81,11 @@ export interface Component {
    * flushes downstream. `signal` aborts when patience ends: return soon after.
    */
   shutdown(signal: AbortSignal): Promise<void>;
+  /**
+   * A reload has put another in its place, which has its listening socket: ends what connections it has so that no request
+   * fails because of it. Called once, instead of shutdown(), and like it. Default: shutdown().
+   */
+  retire?(signal: AbortSignal): Promise<void>;
 }
 
 /** A processor that has no resources needs only this. */

@@ -11,7 +11,7 @@ import { boundedHeaders, plainAddress } from "./client-headers.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "./grpc-door.ts";
 import type { GrpcDoor, GrpcDoorSettings, GrpcHandler, GrpcKeepalive } from "./grpc-door.ts";
 import { waitOrCut } from "./graceful-stop.ts";
-import { listen } from "./listener.ts";
+import { closeListening, listen } from "./listener.ts";
 import { encodeStatus } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
 
@@ -71,7 +71,7 @@ export class GrpcJsDoor implements GrpcDoor {
 
   async #close(): Promise<void> {
     await Promise.all([
-      new Promise<void>((resolve) => this.#listener.close(() => resolve())),
+      closeListening(this.#listener, this.#settings),
       new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve())),
     ]);
   }

@@ -12,7 +12,7 @@ import { Cors } from "./cors.ts";
 import { BodyTimeoutError, readBody } from "./http-body.ts";
 import type { BodySettings } from "./http-body.ts";
 import { waitOrCut } from "./graceful-stop.ts";
-import { listen } from "./listener.ts";
+import { closeListening, listen } from "./listener.ts";
 import type { ListenSettings } from "./listener.ts";
 import { createServer } from "./node-http.ts";
 import type { ServerTls } from "./server-tls.ts";
@@ -133,6 +133,7 @@ export class HttpDoor {
   /** Connections without a request so far. */
   readonly #unused = new Set<Socket>();
   readonly #broken = new WeakSet<Duplex>();
+  #isRetiring = false;
   #closed: Promise<void> | undefined;
 
   constructor(settings: HttpDoorSettings) {
@@ -174,10 +175,21 @@ export class HttpDoor {
     return waitOrCut(this.#closed, signal, () => this.#server.closeAllConnections());
   }
 
+  /**
+   * Another door has the socket now. Closing a connection that is idle would cost the request that is just on its way, so
+   * each may have one more answer, which says "connection: close"; those that stay silent are cut off when `signal` aborts.
+   */
+  async retire(signal: AbortSignal): Promise<void> {
+    this.#isRetiring = true;
+    const gone = this.#settings.sockets?.detach(this.#server) ?? Promise.resolve();
+    await waitOrCut(gone, signal, () => this.#server.closeAllConnections());
+    await this.stop(signal);
+  }
+
   #close(): Promise<void> {
     // close() closes connections that are idle between two requests; one whose first request is not there yet counts as
     // busy to node:http. Connections with a request close with its answer, which says "connection: close" from now on.
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = closeListening(this.#server, this.#settings);
     for (const socket of this.#unused) socket.destroy();
     return closed;
   }
@@ -280,7 +292,7 @@ export class HttpDoor {
       ...answer.headers,
       ...length,
     };
-    if (this.#closed !== undefined) response.setHeader("connection", "close");
+    if (this.#closed !== undefined || this.#isRetiring) response.setHeader("connection", "close");
     const closesAfterwards = !response.shouldKeepAlive;
     // node:http would close with the answer where the sender asked for it, and cut off one that is still sending.
     if (!request.complete && this.#closed === undefined) response.shouldKeepAlive = true;

@@ -9,7 +9,7 @@ import type { Http2Bounds } from "./http2-bounds.ts";
 import { Http2Connection } from "./http2-connection.ts";
 import type { Http2ConnectionHost } from "./http2-connection.ts";
 import { Http2Greeting } from "./http2-greeting.ts";
-import { listen } from "./listener.ts";
+import { closeListening, listen } from "./listener.ts";
 
 /**
  * The gRPC door on node:http2. It takes a lease for a message when its declared length is there, and reads on only with
@@ -48,7 +48,7 @@ export class Http2Door implements GrpcDoor, Http2ConnectionHost {
   }
 
   async #close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    const closed = closeListening(this.#listener, this.settings);
     for (const greeting of this.#greetings) greeting.destroy();
     for (const connection of this.#connections) connection.drain();
     await closed;

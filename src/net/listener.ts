@@ -2,6 +2,8 @@ import { lookup } from "node:dns/promises";
 import type { AddressInfo, Server } from "node:net";
 import { formatEndpoint, unixEndpoint } from "../config/endpoint.ts";
 import type { Endpoint } from "../config/endpoint.ts";
+import { SocketTakenError } from "../core/listening.ts";
+import type { ListeningSockets } from "../core/listening.ts";
 
 /**
  * Connections of one door. A connection costs some 20 KiB, so this is 200 MiB at worst; a fleet of workers keeps one to
@@ -17,19 +19,44 @@ export interface ListenSettings {
   readonly endpointKey: string;
   /** Told of what is not as asked, and works all the same. */
   readonly warn?: (message: string) => void;
+  /** Host.sockets of a component whose socket should outlive it. Default: the server has its own. */
+  readonly sockets?: ListeningSockets | undefined;
 }
 
 /** Makes any TCP server listen; resolves with where it really does. Errors say what to do, with the system's error as cause. */
 export async function listen(server: Server, settings: ListenSettings): Promise<Endpoint> {
-  server.maxConnections = CONNECTIONS_MAX;
   try {
-    const { host, path } = settings.endpoint;
-    return path === undefined
-      ? await bind(server, await resolveHost(host), settings)
-      : await bindOnce(server, { path });
+    const host = settings.endpoint.path === undefined ? await resolveHost(settings.endpoint.host) : "";
+    const { sockets } = settings;
+    if (sockets === undefined) return await bindTo(server, host, settings);
+    const { owner } = settings;
+    const bindShared = async (acceptor: Server): Promise<void> => void (await bindTo(acceptor, host, settings));
+    return boundEndpoint(await sockets.attach(server, { key: keyOf(host, settings), owner, bind: bindShared }));
   } catch (error) {
     throw new Error(explain(error, settings), { cause: error });
   }
+}
+
+/**
+ * Accepts no more, lets go of the socket, and resolves once every connection is closed. What is to become of those that
+ * are open is the caller's affair.
+ */
+export async function closeListening(server: Server, { sockets }: Pick<ListenSettings, "sockets">): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  await Promise.all([closed, sockets?.detach(server)]);
+}
+
+/** The place by its address, since `localhost` is 127.0.0.1. With port 0 the system chooses, anew for each owner. */
+function keyOf(host: string, { endpoint, owner, endpointKey }: ListenSettings): string {
+  if (endpoint.path !== undefined) return endpoint.path;
+  const place = formatEndpoint({ host, port: endpoint.port });
+  return endpoint.port === 0 ? `${place} ${owner} ${endpointKey}` : place;
+}
+
+function bindTo(server: Server, host: string, settings: ListenSettings): Promise<Endpoint> {
+  server.maxConnections = CONNECTIONS_MAX;
+  const { path } = settings.endpoint;
+  return path === undefined ? bind(server, host, settings) : bindOnce(server, { path });
 }
 
 /** As Go does, and with it the Collector: IPv4 wins where a name has both, so that `localhost` is 127.0.0.1. */
@@ -64,14 +91,20 @@ function bindOnce(server: Server, place: Place): Promise<Endpoint> {
     server.once("error", reject);
     server.listen(place, () => {
       server.removeListener("error", reject);
-      const bound = server.address() as AddressInfo | string;
-      resolve(typeof bound === "string" ? unixEndpoint(bound) : { host: bound.address, port: bound.port });
+      resolve(boundEndpoint(server));
     });
   });
 }
 
+function boundEndpoint(server: Server): Endpoint {
+  const bound = server.address() as AddressInfo | string;
+  return typeof bound === "string" ? unixEndpoint(bound) : { host: bound.address, port: bound.port };
+}
+
 function explain(error: unknown, { endpoint, owner, endpointKey }: ListenSettings): string {
   const place = formatEndpoint(endpoint);
+  if (error instanceof SocketTakenError)
+    return `${owner}: ${place} is in use by ${error.owner}; set ${endpointKey} to another port`;
   if (endpoint.path !== undefined) return `${owner}: cannot listen on ${place} (${endpointKey}): ${unixReason(error)}`;
   switch (codeOf(error)) {
     case "EADDRINUSE":

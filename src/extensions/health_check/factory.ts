@@ -57,6 +57,7 @@ class HealthCheck implements HealthWatcher {
       owner: this.#path,
       endpointKey: "endpoint",
       routes: this.#routes(),
+      sockets: host.sockets,
       budget: host.doors,
       clock,
       responseHeaders: revealHeaders(this.#config.response_headers),
@@ -70,6 +71,11 @@ class HealthCheck implements HealthWatcher {
     const stopped = this.#door?.stop(signal);
     this.#tls?.stop();
     await stopped;
+  }
+
+  async retire(signal: AbortSignal): Promise<void> {
+    await this.#door?.retire(signal);
+    this.#tls?.stop();
   }
 
   #endpoint(): { readonly host: string; readonly port: number } {

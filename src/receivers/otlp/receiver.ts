@@ -22,6 +22,8 @@ import { TlsWatch } from "./tls-watch.ts";
 interface Door {
   start(): Promise<Endpoint>;
   stop(signal: AbortSignal): Promise<void>;
+  /** Absent: what stop() does is what a reload needs. */
+  retire?(signal: AbortSignal): Promise<void>;
 }
 
 interface NamedDoor {
@@ -71,6 +73,15 @@ export class OtlpReceiver implements Receiver {
     );
   }
 
+  async retire(signal: AbortSignal): Promise<void> {
+    await Promise.all(
+      this.#doors.map(async ({ door, tls }) => {
+        await (door.retire === undefined ? door.stop(signal) : door.retire(signal));
+        tls?.stop();
+      }),
+    );
+  }
+
   async #loadTls(protocol: "grpc" | "http", config: ServerTlsConfig | undefined): Promise<ServerTls | undefined> {
     if (config === undefined) return undefined;
     const { clock, id } = this.#settings;
@@ -97,7 +108,7 @@ export class OtlpReceiver implements Receiver {
     const intake = new OtlpIntake(this.#settings, host, "grpc");
     const { http } = this.#config.protocols;
     const door = createGrpcDoor(config, this.#settings, {
-      ...this.#listenSettings(config, "grpc"),
+      ...this.#listenSettings(config, "grpc", host),
       methods: otlpMethods(intake, this.#next),
       messageBytesMax: messageBytesMax(config),
       streamsMax: streamsMax(config),
@@ -116,7 +127,7 @@ export class OtlpReceiver implements Receiver {
     const intake = new OtlpIntake(this.#settings, host, "http");
     const { allowed_origins: origins = [] } = config.cors ?? {};
     const door = new HttpDoor({
-      ...this.#listenSettings(config, "http"),
+      ...this.#listenSettings(config, "http", host),
       routes: otlpRoutes(intake, config, this.#next, this.#settings),
       includeMetadata: config.include_metadata,
       budget: host.doors,
@@ -131,11 +142,12 @@ export class OtlpReceiver implements Receiver {
     return { what: "OTLP/HTTP", door, addressOf: (endpoint) => urlOf(scheme, endpoint), tls };
   }
 
-  #listenSettings(config: OtlpGrpcConfig | OtlpHttpConfig, protocol: string): ListenSettings {
+  #listenSettings(config: OtlpGrpcConfig | OtlpHttpConfig, protocol: string, { sockets }: Host): ListenSettings {
     const { id, logger } = this.#settings;
     const owner = `receivers.${formatComponentId(id)}`;
     const warn = (message: string): void => logger.warn(message);
-    return { endpoint: listeningEndpoint(config), owner, endpointKey: `protocols.${protocol}.endpoint`, warn };
+    const endpointKey = `protocols.${protocol}.endpoint`;
+    return { endpoint: listeningEndpoint(config), owner, endpointKey, warn, sockets };
   }
 }
 
