@@ -30,6 +30,8 @@ export interface MetricDescription {
  * Asking twice for the same name and labels gives the same series, so a component asks once, at creation, and keeps it.
  */
 export interface Meter {
+  /** False: what is marked with this level goes nowhere, and what it would cost to measure need not be spent. Fixed for the meter's life. */
+  shows(level: MetricLevel): boolean;
   counter(name: string, labels: Labels, description: MetricDescription): Counter;
   gauge(name: string, labels: Labels, description: MetricDescription): Gauge;
   /** `read` is called when the metrics are scraped. */

@@ -45,8 +45,21 @@ const SERIES_PER_FAMILY_MAX = 2000;
 
 const LEVEL_RANKS: Readonly<Record<MetricLevel, number>> = { basic: 0, normal: 1, detailed: 2 };
 
+/** Takes what is recorded for metrics that the level leaves out. */
+const UNSHOWN = { add: ignore, set: ignore, record: ignore };
+
 export class MetricsRegistry implements Meter {
   readonly #families = new Map<string, Family>();
+  readonly #level: MetricLevel;
+
+  /** What is marked with a higher level is not kept. */
+  constructor(level: MetricLevel = "normal") {
+    this.#level = level;
+  }
+
+  shows(level: MetricLevel): boolean {
+    return LEVEL_RANKS[level] <= LEVEL_RANKS[this.#level];
+  }
 
   counter(name: string, labels: Labels, description: MetricDescription): Counter {
     return this.#series(name, "counter", labels, description, createSum) as Counter;
@@ -103,6 +116,7 @@ export class MetricsRegistry implements Meter {
     description: MetricDescription,
     create: (labels: Labels) => Series,
   ): Series["instrument"] {
+    if (!this.shows(description.level ?? "basic")) return UNSHOWN;
     let family = this.#families.get(name);
     if (family === undefined) {
       family = { kind, description, series: new Map() };
@@ -117,6 +131,8 @@ export class MetricsRegistry implements Meter {
     return series.instrument;
   }
 }
+
+function ignore(): void {}
 
 function createSum(labels: Labels): Series {
   let sum = 0;

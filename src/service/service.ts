@@ -26,7 +26,7 @@ export interface ServiceSettings {
  * Shutdown goes the other way, within one deadline: receivers stop accepting, processors flush, queues drain, exporters close.
  */
 export class Service {
-  readonly metrics = new MetricsRegistry();
+  readonly metrics: MetricsRegistry;
   readonly #settings: ServiceSettings;
   readonly #graph: Graph;
   readonly #listening: Listening[] = [];
@@ -41,6 +41,8 @@ export class Service {
     this.#settings = settings;
     const { configuration, logger, clock = systemClock } = settings;
     const config = configuration.service.telemetry;
+    const { level } = config.metrics;
+    this.metrics = new MetricsRegistry(level === "none" ? "basic" : level);
     this.#telemetry = new OwnTelemetry({ config, registry: this.metrics, clock, logger });
     this.#graph = buildGraph({ configuration, clock, logger, meter: this.metrics });
     this.#admin = new AdminDoor({ folder: storageFolderOf(configuration), logger });

@@ -56,6 +56,10 @@ export class RecordingMeter implements Meter {
   readonly #values = new Map<string, number>();
   readonly #reads = new Map<string, () => number>();
 
+  shows(): boolean {
+    return false;
+  }
+
   counter(name: string, labels: Labels): Counter {
     const key = seriesKey(name, labels);
     return { add: (value) => void this.#values.set(key, (this.#values.get(key) ?? 0) + value) };

@@ -77,6 +77,22 @@ describe("the page of own metrics", () => {
     expect(valueOf("otelcol_exporter_sent_log_records", { exporter: "debug" })).toBe(2);
   });
 
+  it("times each processor without what stands behind it at level detailed, and not below", async () => {
+    const { service, post } = await startService(page("").replace("metrics: {", "metrics: { level: detailed,"));
+    expect(await post(TWO_RECORDS)).toBe(200);
+    const { types, samples } = await readMetrics(service);
+    expect(types.get("otelcol_processor_internal_duration")).toBe("histogram");
+    const timed = samples.filter(({ name }) => name === "otelcol_processor_internal_duration_count");
+    expect(timed.map(({ labels, value }) => [labels["processor"], labels["otel_signal"], value])).toEqual([
+      ["batch", "logs", 1],
+      ["worker_identity", "logs", 1],
+      ["memory_limiter", "logs", 1],
+    ]);
+    const { service: normal, post: postNormal } = await startService(page(""));
+    expect(await postNormal(TWO_RECORDS)).toBe(200);
+    expect((await readMetrics(normal)).types.has("otelcol_processor_internal_duration")).toBe(false);
+  });
+
   it("tells of the process", async () => {
     const { service } = await startService(page(""));
     const { types, samples } = await readMetrics(service);
