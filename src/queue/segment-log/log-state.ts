@@ -5,7 +5,9 @@ import {
   type AdmissionDescription,
   type CheckpointDescription,
   type CompletionDescription,
+  describeClient,
   knownSignal,
+  type MovedDescription,
   toClient,
   toKey,
   toKeyTuple,
@@ -33,6 +35,8 @@ interface LiveEntry {
 
 interface LiveAdmission {
   readonly segment: number;
+  /** Of its payloads. They count as live until the last entry is done. */
+  readonly bytes: number;
   readonly admittedUnixMs: number;
   readonly client: ClientMetadata;
   /** undefined once completed. */
@@ -42,13 +46,31 @@ interface LiveAdmission {
 
 /** What a segment's records add to the state, and what must be carried on before its file goes. */
 interface SegmentState {
-  liveEntryCount: number;
+  liveCount: number;
+  liveBytes: number;
   readonly totals: Map<string, number>;
   readonly seen: StoredKey[];
   /** Keys of `#states` whose latest value stands here. */
   readonly states: Set<string>;
   /** Entries of other segments that are completed by a record here: without it they would come back. */
   readonly done: EntryRef[];
+  /** Admissions of other segments that stand here too, by a moved record. */
+  readonly moved: number[];
+}
+
+interface LatestState {
+  readonly change: StateChange;
+  readonly segment: number;
+  /** Of a deleted key: no segment behind this one holds an older value, so it is forgotten with the last one before. */
+  readonly deletedIn: number;
+}
+
+/** What of an admission must be written anew before its segment can go. */
+export interface Movable {
+  readonly description: Omit<MovedDescription, "payloads">;
+  /** Of `description.entries`, by payloadIndex. */
+  readonly places: readonly PayloadPlace[];
+  readonly itemCounts: readonly number[];
 }
 
 /**
@@ -58,10 +80,13 @@ interface SegmentState {
 export class LogState {
   readonly #admissions = new Map<number, LiveAdmission>();
   readonly #segments = new Map<number, SegmentState>();
-  readonly #states = new Map<string, { readonly change: StateChange; readonly segment: number }>();
+  readonly #states = new Map<string, LatestState>();
   /** Of removed segments. */
   readonly #totals = new Map<string, number>();
-  readonly #failed: (readonly [number, number])[] = [];
+  /** Of format version 1, as long as one of its checkpoints is carried on. */
+  #failed: readonly (readonly [number, number])[] = [];
+  /** Where a moved admission stands now. */
+  readonly #movedTo = new Map<number, number>();
   /** Which sequence numbers a segment holds, so that a completion is carried on only while its admission's file stands. */
   readonly #homes = new Map<number, { readonly from: number; to: number }>();
 
@@ -71,20 +96,13 @@ export class LogState {
 
   applyAdmission(sequence: number, description: AdmissionDescription, segment: number, payloadOffset: number): void {
     this.#noteSequence(sequence, segment);
-    const places: PayloadPlace[] = [];
-    let offset = payloadOffset;
-    for (const [size, checksum] of description.payloads) {
-      places.push({ segment, offset, size, checksum });
-      offset += size;
-    }
+    const places = placesOf(description.payloads, segment, payloadOffset);
     const entries = description.entries.map(([destination, signal, itemCount, payloadIndex]) => {
       return { destination, signal, itemCount, place: places[payloadIndex]! };
     });
     if (entries.length > 0) {
       const client = toClient(description.from);
-      const admission = { segment, admittedUnixMs: description.at, client, entries, liveCount: entries.length };
-      this.#admissions.set(sequence, admission);
-      this.#segment(segment).liveEntryCount += entries.length;
+      this.#addAdmission(sequence, { admittedUnixMs: description.at, client, entries }, segment, places);
     }
     for (const tuple of description.evicted ?? []) this.#complete(toRef(tuple), segment);
     for (const tuple of description.seen ?? []) this.#segment(segment).seen.push(toKey(tuple));
@@ -97,25 +115,47 @@ export class LogState {
     this.#addTotals(this.#segment(segment).totals, ledger ?? []);
   }
 
-  /** `isReplay`: the totals stand for segments that were never read; while writing they are counted already. */
-  applyCheckpoint(checkpoint: CheckpointDescription, segment: number, isReplay: boolean): void {
+  /** From now on the admission's entries are here; those that are not among them are done. */
+  applyMoved({ of, at, from, entries: tuples, payloads }: MovedDescription, segment: number, offset: number): void {
+    const places = placesOf(payloads, segment, offset);
+    const entries: (LiveEntry | undefined)[] = [];
+    for (const [index, destination, signal, itemCount, payloadIndex] of tuples) {
+      entries[index] = { destination, signal, itemCount, place: places[payloadIndex]! };
+    }
+    const former = this.#admissions.get(of);
+    if (former !== undefined) this.#removeAdmission(of, former);
+    this.#addAdmission(of, { admittedUnixMs: at, client: toClient(from), entries }, segment, places);
+    this.#segment(segment).moved.push(of);
+    this.#movedTo.set(of, segment);
+  }
+
+  /** Its totals stand for all segments that were ever removed, whether their files have been read or not. */
+  applyCheckpoint(checkpoint: CheckpointDescription, segment: number): void {
     for (const tuple of checkpoint.seen) this.#segment(segment).seen.push(toKey(tuple));
     for (const tuple of checkpoint.state) this.#setState(toState(tuple), segment);
     for (const tuple of checkpoint.done) this.#complete(toRef(tuple), segment);
-    if (!isReplay) return;
     this.#totals.clear();
     this.#addTotals(this.#totals, checkpoint.totals);
-    this.#failed.splice(0, this.#failed.length, ...checkpoint.failed);
+    this.#failed = checkpoint.failed ?? [];
+    for (const removed of checkpoint.removed) this.#forgetSegment(removed);
   }
 
-  /** A group that could not be written: should its bytes be on the disk all the same, they do not count. */
-  noteFailed(from: number, to: number): void {
-    this.#failed.push([from, to]);
+  hasSegment(segment: number): boolean {
+    return this.#segments.has(segment);
   }
 
-  /** An entry whose bytes are damaged: it is lost. */
-  lose(ref: EntryRef): void {
-    this.#complete(ref, undefined);
+  /** What a log that was closed in order knew better than its files do now. */
+  setTotals(totals: Iterable<readonly [string, number]>): void {
+    const found = this.totals();
+    for (const [counter, items] of totals)
+      this.#addTotals(this.#totals, [[counter, items - (found.get(counter) ?? 0)]]);
+  }
+
+  /** An entry whose bytes are damaged: it is lost. undefined where it is done already. */
+  lose(ref: EntryRef): Pick<LiveEntry, "destination" | "signal" | "itemCount"> | undefined {
+    const entry = this.#admissions.get(ref.sequence)?.entries[ref.index];
+    if (entry !== undefined) this.#complete(ref, undefined);
+    return entry;
   }
 
   place(ref: EntryRef): { readonly place: PayloadPlace; readonly itemCount: number } | undefined {
@@ -125,39 +165,58 @@ export class LogState {
 
   /** Segments in which nothing is live, but for the active one. */
   deadSegments(active: number): number[] {
-    return [...this.#segments]
-      .filter(([segment, { liveEntryCount }]) => segment !== active && liveEntryCount === 0)
-      .map(([segment]) => segment);
+    const dead: number[] = [];
+    for (const [segment, { liveCount }] of this.#segments)
+      if (liveCount === 0 && segment !== active) dead.push(segment);
+    return dead;
   }
 
-  /** What a checkpoint must carry on before these segments go. Changes nothing. */
-  describeRemoval(removed: readonly number[], nowMs: number): CheckpointDescription {
+  liveBytes(segment: number): number {
+    return this.#segments.get(segment)?.liveBytes ?? 0;
+  }
+
+  /** The oldest admissions that wait in a segment, up to `bytesMax` of their payloads, but at least one. */
+  movable(segment: number, bytesMax: number): Movable[] {
+    const found: Movable[] = [];
+    let bytes = 0;
+    let left = this.#segments.get(segment)?.liveCount ?? 0;
+    for (const [sequence, admission] of this.#admissions) {
+      if (left === 0) break;
+      if (admission.segment !== segment) continue;
+      if (bytes > 0 && bytes + admission.bytes > bytesMax) break;
+      bytes += admission.bytes;
+      left -= admission.liveCount;
+      found.push(toMovable(sequence, admission));
+    }
+    return found;
+  }
+
+  /**
+   * What a checkpoint must carry on before these segments go. Changes nothing. `gone`: went before, and their files may
+   * still be there.
+   */
+  describeRemoval(removed: readonly number[], gone: readonly number[], nowMs: number): CheckpointDescription {
     const going = new Set(removed);
     const totals = new Map(this.#totals);
     const states = removed.map((segment) => this.#segment(segment));
     for (const state of states) this.#addTotals(totals, [...state.totals]);
-    const isNeeded = (ref: EntryRef): boolean => {
-      // Only entries of a segment that stays could come back.
-      const home = this.#homeOf(ref);
-      return home !== undefined && !going.has(home);
-    };
+    // Only entries of a segment that stays could come back.
+    const stays = (segment: number | undefined): boolean => segment !== undefined && !going.has(segment);
+    const isNeeded = ({ sequence }: EntryRef): boolean =>
+      stays(this.#movedTo.get(sequence)) || stays(this.#homeOf(sequence));
     return {
-      removed,
-      failed: this.#failed,
+      removed: [...gone, ...removed],
+      ...(this.#failed.length > 0 && { failed: this.#failed }),
       totals: [...totals],
       seen: states.flatMap(({ seen }) => seen.filter((key) => key.expiresUnixMs > nowMs).map(toKeyTuple)),
-      state: states.flatMap((state) => [...state.states].map((key) => toStateTuple(this.#states.get(key)!.change))),
+      state: states.flatMap((state) =>
+        [...state.states]
+          .map((key) => this.#states.get(key)!)
+          .filter(({ change, deletedIn }) => change.value !== undefined || this.#hasUpTo(deletedIn, going))
+          .map(({ change }) => toStateTuple(change)),
+      ),
       done: states.flatMap(({ done }) => done.filter(isNeeded).map(toRefTuple)),
     };
-  }
-
-  /** The checkpoint that carries them on is on the disk. */
-  remove(removed: readonly number[]): void {
-    for (const segment of removed) {
-      this.#addTotals(this.#totals, [...this.#segment(segment).totals]);
-      this.#segments.delete(segment);
-      this.#homes.delete(segment);
-    }
   }
 
   tell(visitor: ReplayVisitor, nowMs: number): void {
@@ -197,9 +256,47 @@ export class LogState {
     else home.to = sequence;
   }
 
-  #homeOf(ref: EntryRef): number | undefined {
-    for (const [segment, { from, to }] of this.#homes) if (ref.sequence >= from && ref.sequence <= to) return segment;
+  #homeOf(sequence: number): number | undefined {
+    for (const [segment, { from, to }] of this.#homes) if (sequence >= from && sequence <= to) return segment;
     return undefined;
+  }
+
+  #addAdmission(
+    sequence: number,
+    admission: Pick<LiveAdmission, "admittedUnixMs" | "client" | "entries">,
+    segment: number,
+    places: readonly PayloadPlace[],
+  ): void {
+    const liveCount = admission.entries.filter((entry) => entry !== undefined).length;
+    const bytes = places.reduce((sum, { size }) => sum + size, 0);
+    this.#admissions.set(sequence, { ...admission, segment, liveCount, bytes });
+    const state = this.#segment(segment);
+    state.liveCount += liveCount;
+    state.liveBytes += bytes;
+  }
+
+  #removeAdmission(sequence: number, { segment, liveCount, bytes }: LiveAdmission): void {
+    this.#admissions.delete(sequence);
+    const state = this.#segments.get(segment);
+    if (state === undefined) return;
+    state.liveCount -= liveCount;
+    state.liveBytes -= bytes;
+  }
+
+  #forgetSegment(segment: number): void {
+    for (const sequence of this.#segments.get(segment)?.moved ?? []) {
+      if (this.#movedTo.get(sequence) === segment) this.#movedTo.delete(sequence);
+    }
+    // What a checkpoint carried on stands elsewhere by now.
+    for (const key of this.#segments.get(segment)?.states ?? []) this.#states.delete(key);
+    this.#segments.delete(segment);
+    this.#homes.delete(segment);
+  }
+
+  /** Whether a segment stays that is as old. */
+  #hasUpTo(segment: number, going: ReadonlySet<number>): boolean {
+    for (const other of this.#segments.keys()) if (other <= segment && !going.has(other)) return true;
+    return false;
   }
 
   #complete(ref: EntryRef, bySegment: number | undefined): void {
@@ -208,15 +305,16 @@ export class LogState {
     if (admission?.entries[ref.index] === undefined) return;
     admission.entries[ref.index] = undefined;
     admission.liveCount -= 1;
-    this.#segment(admission.segment).liveEntryCount -= 1;
-    if (admission.liveCount === 0) this.#admissions.delete(ref.sequence);
+    this.#segment(admission.segment).liveCount -= 1;
+    if (admission.liveCount === 0) this.#removeAdmission(ref.sequence, admission);
   }
 
   #setState(change: StateChange, segment: number): void {
     const key = `${change.owner}\n${change.key}`;
     const former = this.#states.get(key);
     if (former !== undefined) this.#segments.get(former.segment)?.states.delete(key);
-    this.#states.set(key, { change, segment });
+    const isDeletedAlready = former !== undefined && former.change.value === undefined;
+    this.#states.set(key, { change, segment, deletedIn: isDeletedAlready ? former.deletedIn : segment });
     this.#segment(segment).states.add(key);
   }
 
@@ -231,5 +329,29 @@ export class LogState {
 }
 
 function newSegmentState(): SegmentState {
-  return { liveEntryCount: 0, totals: new Map(), seen: [], states: new Set(), done: [] };
+  return { liveCount: 0, liveBytes: 0, totals: new Map(), seen: [], states: new Set(), done: [], moved: [] };
+}
+
+function placesOf(payloads: AdmissionDescription["payloads"], segment: number, from: number): PayloadPlace[] {
+  let next = from;
+  return payloads.map(([size, checksum]) => {
+    const offset = next;
+    next += size;
+    return { segment, offset, size, checksum };
+  });
+}
+
+function toMovable(sequence: number, { admittedUnixMs, client, entries }: LiveAdmission): Movable {
+  const places: PayloadPlace[] = [];
+  const itemCounts: number[] = [];
+  const tuples: MovedDescription["entries"][number][] = [];
+  for (const [index, entry] of entries.entries()) {
+    if (entry === undefined) continue;
+    let payloadIndex = places.indexOf(entry.place);
+    if (payloadIndex < 0) payloadIndex = places.push(entry.place) - 1;
+    itemCounts[payloadIndex] = entry.itemCount;
+    tuples.push([index, entry.destination, entry.signal, entry.itemCount, payloadIndex]);
+  }
+  const from = describeClient(client, client.names());
+  return { description: { of: sequence, at: admittedUnixMs, from, entries: tuples }, places, itemCounts };
 }

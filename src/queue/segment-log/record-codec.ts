@@ -82,11 +82,9 @@ export function describeAdmission(record: AdmissionRecord, headerNames: readonly
   const entries = record.entries.map(
     ({ destination, signal, payload }) => [destination, signal, payload.itemCount, payloads.indexOf(payload)] as const,
   );
-  const { transport, address } = record.client;
-  const headers = Object.fromEntries(headerNames.map((name) => [name, record.client.get(name)]));
   const description: AdmissionDescription = {
     at: record.admittedUnixMs,
-    from: [transport, address, headers],
+    from: describeClient(record.client, headerNames),
     entries,
     payloads: payloads.map(({ slices, size }) => [size, checksumOf(slices)] as const),
     ...(record.evicted.length > 0 && { evicted: record.evicted.map(toRefTuple) }),
@@ -118,6 +116,11 @@ export function toStateTuple({ owner, key, value }: StateChange): StateTuple {
 
 export function toState([owner, key, value]: StateTuple): StateChange {
   return { owner, key, value: value === null ? undefined : Buffer.from(value, "base64") };
+}
+
+export function describeClient(client: ClientMetadata, headerNames: Iterable<string>): AdmissionDescription["from"] {
+  const headers = Object.fromEntries(Array.from(headerNames, (name) => [name, client.get(name)]));
+  return [client.transport, client.address, headers];
 }
 
 export function toClient([transport, address, headers]: AdmissionDescription["from"]): ClientMetadata {

@@ -1,11 +1,13 @@
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, sleep } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
 import type { EntryRef, QueueStorage, ReplayVisitor, StoredRecord } from "../storage.ts";
-import { DamageReport } from "./damage.ts";
-import type { Disk, DiskFile } from "./disk.ts";
-import { checksumOf, encodeFileHeader, encodeFrameHead, FILE_HEADER_BYTES, type FrameKind } from "./format.ts";
-import { LogState, type PayloadPlace } from "./log-state.ts";
+import { writeClosed } from "./closed-file.ts";
+import { MOVED_BYTES_MAX, segmentToCompact } from "./compaction.ts";
+import type { Disk } from "./disk.ts";
+import { checksumOf, type EncodedFrame, encodeFrame, type FrameKind } from "./format.ts";
+import { replayLog } from "./log-replay.ts";
+import { LogState, type Movable, type PayloadPlace } from "./log-state.ts";
 import { PayloadCache } from "./payload-cache.ts";
 import {
   type AdmissionDescription,
@@ -13,8 +15,11 @@ import {
   type CompletionDescription,
   describeAdmission,
   describeCompletion,
+  type MovedDescription,
 } from "./record-codec.ts";
-import { readSegment, type ReadFrame } from "./segment-reader.ts";
+import { isNoSpace, Reserve } from "./reserve.ts";
+import { messageOf, SegmentFiles, segmentName } from "./segment-files.ts";
+import { SegmentWriter } from "./segment-writer.ts";
 
 export interface SegmentLogSettings {
   /** Exists, and belongs to this gateway alone. */
@@ -24,95 +29,96 @@ export interface SegmentLogSettings {
   readonly logger: Logger;
   /** Of the sender's headers only these are written. Default: none. */
   readonly headerNames?: readonly string[];
-  /** A new file is begun beyond this. Default 32 MiB: space returns in steps of it. */
+  /** A new file is begun beyond this. Default 32 MiB, or a sixteenth of `bytesMax`: space returns in steps of it. */
   readonly segmentBytes?: number;
-  /** All segments together; a group beyond it is refused. Default: the disk's own end. */
+  /** All files together; requests beyond it are refused, completions are not. Default: the disk's own end. */
   readonly bytesMax?: number;
   /** Payloads kept in memory beside the disk. Default 32 MiB. */
   readonly cacheBytesMax?: number;
+  /** See Reserve. Default 1 MiB, or a sixteenth of `bytesMax`. */
+  readonly reserveBytes?: number;
 }
 
 const MIB = 1024 * 1024;
+const SEGMENT_BYTES = 32 * MIB;
+const RESERVE_BYTES = MIB;
+/** Of `bytesMax`, for a segment and for the reserve: a full storage gives room back in steps of a sixteenth. */
+const SHARE = 16;
 
 /** A crash within this time delivers again what was just delivered; a longer one saves little. */
 const COMPLETION_DELAY_MS = 100;
 
-interface Active {
-  readonly number: number;
-  readonly file: DiskFile;
-  /** Where the next frame goes; everything before it is synced. */
-  size: number;
-}
+/** A disk that fails again and again is asked no more often: each attempt begins a file. */
+const RETRY_MS = 250;
+
+/** A read that fails for another reason than damage is tried again so often, ever later: some three seconds. */
+const READ_ATTEMPTS_MAX = 6;
+const READ_RETRY_MS = 100;
 
 interface Written {
   readonly kind: FrameKind;
   readonly sequence: number;
   readonly description: object;
   readonly payloads: readonly EncodedPayload[];
-  /** In the file. */
-  payloadOffset: number;
 }
 
 /**
- * The queue's storage as a log of segments; format.ts has the layout, README.md the reasons.
- *
- * Writing: a group of records is one writev() and one fdatasync(), and counts only after both. If either fails the
- * segment is closed and never written or synced again (a second fdatasync may report success for pages that are gone),
- * its file is cut back to what was synced, and the next group begins a new one.
- * Removing: a segment in which nothing is live goes after a checkpoint has carried on what in it still counts.
+ * The queue's storage as a log of segments; format.ts has the layout, segment-writer.ts what a failed write does.
+ * Removing: a segment in which nothing is live goes after a checkpoint has carried on what in it still counts. One that
+ * is mostly dead while much of the files is waste is moved first (compaction.ts).
  */
 export class SegmentLog implements QueueStorage {
   readonly isDurable = true;
   readonly completionDelayMs = COMPLETION_DELAY_MS;
   readonly #settings: SegmentLogSettings;
+  readonly #segmentBytes: number;
   readonly #state = new LogState();
   readonly #cache: PayloadCache;
-  /** Bytes of each segment's file, the active one's as synced. */
-  readonly #sizes = new Map<number, number>();
-  readonly #readers = new Map<number, Promise<DiskFile>>();
-  #active: Active | undefined;
-  #lastSegment = 0;
+  readonly #files: SegmentFiles;
+  readonly #writer: SegmentWriter;
+  readonly #reserve: Reserve;
   #nextSequence = 1;
-  /** A failed group may still be on the disk: the next group says that it does not count. */
-  #mustCheckpoint = false;
+  /** Of the last writes, all of which failed. */
+  #failures: { readonly count: number; readonly error: unknown; readonly atMs: number } | undefined;
+  /** The segment that was active when nothing was to be compacted: until the next one there is nothing new. */
+  #tidySegment = -1;
+  /** Files that count no more are removed beside the next appends. */
+  #removing: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   constructor(settings: SegmentLogSettings) {
     this.#settings = settings;
-    this.#cache = new PayloadCache(settings.cacheBytesMax ?? 32 * MIB);
+    const { disk, folder, clock, logger, cacheBytesMax = 32 * MIB, bytesMax = Infinity } = settings;
+    const { segmentBytes = Math.min(SEGMENT_BYTES, bytesMax / SHARE), reserveBytes } = settings;
+    this.#segmentBytes = segmentBytes;
+    this.#cache = new PayloadCache(cacheBytesMax);
+    this.#files = new SegmentFiles({ disk, folder, logger });
+    this.#writer = new SegmentWriter({ disk, folder, files: this.#files, segmentBytes });
+    const bytes = reserveBytes ?? Math.floor(Math.min(RESERVE_BYTES, bytesMax / SHARE));
+    this.#reserve = new Reserve({ disk, folder, clock, bytes });
   }
 
   async replay(visitor: ReplayVisitor): Promise<void> {
-    const segments = await this.#readAll();
-    const checkpoints = segments.flatMap(({ frames }) => frames.filter(({ header }) => header.kind === "checkpoint"));
-    const newest = checkpoints.toSorted((a, b) => b.header.sequence - a.header.sequence)[0];
-    const removed = new Set(checkpoints.flatMap((frame) => (frame.description as CheckpointDescription).removed));
-    const failed = newest === undefined ? [] : (newest.description as CheckpointDescription).failed;
-    const isFailed = (sequence: number): boolean => failed.some(([from, to]) => sequence >= from && sequence <= to);
-    const live = segments.filter(({ number }) => !removed.has(number));
-    const frames = live.flatMap(({ number, frames: own }) => own.map((frame) => ({ number, frame })));
-    for (const { number } of live) this.#state.addSegment(number);
-    for (const { number, frame } of frames.toSorted((a, b) => a.frame.header.sequence - b.frame.header.sequence)) {
-      const { sequence } = frame.header;
-      this.#nextSequence = Math.max(this.#nextSequence, sequence + 1);
-      if (!isFailed(sequence)) this.#apply(frame, number, frame === newest);
-    }
-    for (const [, to] of failed) this.#nextSequence = Math.max(this.#nextSequence, to + 1);
-    // A crash came between the checkpoint and this.
-    for (const { number } of segments) if (removed.has(number)) await this.#unlink(number);
-    this.#state.tell(visitor, this.#settings.clock.nowMs());
+    const { disk, folder, logger, clock } = this.#settings;
+    const files = this.#files;
+    const { lastSegment, end, nextSequence } = await replayLog({ disk, folder, logger, files, state: this.#state });
+    this.#writer.adopt(lastSegment, end);
+    this.#nextSequence = nextSequence;
+    this.#state.tell(visitor, clock.nowMs());
   }
 
   async append(records: readonly StoredRecord[]): Promise<number> {
-    const dead = this.#state.deadSegments(this.#active?.number ?? 0);
-    const first = this.#nextSequence;
-    const frames = this.#frame(records, dead);
-    // Used up even where the write fails: a number never names two records.
-    this.#nextSequence += frames.length;
-    await this.#write(frames);
-    this.#mustCheckpoint = false;
-    for (const frame of frames) this.#applyWritten(frame);
-    if (dead.length > 0) await this.#removeSegments(dead);
-    return first;
+    this.#assertRested();
+    try {
+      const first = await this.#append(records);
+      this.#failures = undefined;
+      return first;
+    } catch (error) {
+      const atMs = this.#settings.clock.monotonicMs();
+      this.#failures = { count: (this.#failures?.count ?? 0) + 1, error, atMs };
+      if (isNoSpace(error)) await this.#reserve.release();
+      throw error;
+    }
   }
 
   read(ref: EntryRef): EncodedPayload | Promise<EncodedPayload> {
@@ -123,105 +129,48 @@ export class SegmentLog implements QueueStorage {
   }
 
   async close(): Promise<void> {
-    const active = this.#active;
-    this.#active = undefined;
-    await active?.file.close();
-    for (const reader of this.#readers.values()) await (await reader).close();
-    this.#readers.clear();
-  }
-
-  /** Bytes of all segments. */
-  get bytes(): number {
-    let bytes = 0;
-    for (const size of this.#sizes.values()) bytes += size;
-    return bytes;
-  }
-
-  async #readAll(): Promise<{ readonly number: number; readonly frames: readonly ReadFrame[] }[]> {
+    this.#isClosed = true;
+    await this.#removing;
+    await this.#writer.close();
+    await this.#files.close();
+    const { end } = this.#writer;
+    if (end === undefined) return;
     const { disk, folder, logger } = this.#settings;
-    const report = new DamageReport({ disk, folder, logger });
-    const numbers = (await disk.list(folder)).flatMap((name) => segmentNumber(name) ?? []).toSorted((a, b) => a - b);
-    const segments = [];
-    for (const number of numbers) {
-      this.#lastSegment = number;
-      const file = await disk.openForReading(folder, segmentName(number));
-      try {
-        const { verdict, frames, damaged } = await readSegment(file);
-        if (verdict === "newer" || verdict === "foreign") throw unreadable(folder, number, verdict);
-        this.#sizes.set(number, await file.size());
-        await report.add({ number, name: segmentName(number), file, frames, damaged });
-        segments.push({ number, frames });
-      } finally {
-        await file.close();
-      }
-    }
-    report.finish();
-    return segments;
-  }
-
-  #apply({ header, description, payloadOffset, damagedPayloads }: ReadFrame, segment: number, isNewest: boolean): void {
-    if (header.kind === "completion") return this.#state.applyCompletion(description as CompletionDescription, segment);
-    if (header.kind === "checkpoint") {
-      return this.#state.applyCheckpoint(description as CheckpointDescription, segment, isNewest);
-    }
-    const admission = description as AdmissionDescription;
-    this.#state.applyAdmission(header.sequence, admission, segment, payloadOffset);
-    for (const [index, [, , , payloadIndex]] of admission.entries.entries()) {
-      if (damagedPayloads.includes(payloadIndex)) this.#state.lose({ sequence: header.sequence, index });
-    }
-  }
-
-  /** The records as frames, a checkpoint behind them where segments are to go. */
-  #frame(records: readonly StoredRecord[], dead: readonly number[]): Written[] {
-    const { headerNames = [], clock } = this.#settings;
-    const frames = records.map((record, index): Written => {
-      const sequence = this.#nextSequence + index;
-      if (record.kind === "completion") {
-        return {
-          kind: "completion",
-          sequence,
-          description: describeCompletion(record),
-          payloads: [],
-          payloadOffset: 0,
-        };
-      }
-      return { kind: "admission", sequence, ...describeAdmission(record, headerNames), payloadOffset: 0 };
+    const state = { end, nextSequence: this.#nextSequence, totals: [...this.#state.totals()] };
+    await writeClosed(disk, folder, state).catch((error: unknown) => {
+      logger.warn(`the queue's storage could not note that it is closed: ${messageOf(error)}; nothing is lost by it`);
     });
-    if (dead.length > 0 || this.#mustCheckpoint) {
-      const sequence = this.#nextSequence + records.length;
-      const description = this.#state.describeRemoval(dead, clock.nowMs());
-      frames.push({ kind: "checkpoint", sequence, description, payloads: [], payloadOffset: 0 });
-    }
-    return frames;
   }
 
-  async #write(frames: Written[]): Promise<void> {
-    const active = await this.#activeSegment();
-    const slices: Uint8Array[] = [];
-    let offset = active.size;
-    for (const frame of frames) {
-      const payloadSize = frame.payloads.reduce((sum, { size }) => sum + size, 0);
-      const { head, padding } = encodeFrameHead(
-        frame.kind,
-        frame.sequence,
-        Buffer.from(JSON.stringify(frame.description)),
-        payloadSize,
-      );
-      slices.push(head, ...frame.payloads.flatMap((payload) => payload.slices));
-      if (padding > 0) slices.push(ZEROS.subarray(0, padding));
-      frame.payloadOffset = offset + head.length;
-      offset += head.length + payloadSize + padding;
-    }
-    this.#assertRoom(offset - active.size);
-    try {
-      await active.file.write(slices, active.size);
-      await active.file.sync();
-    } catch (error) {
-      await this.#abandon(active, frames);
-      throw error;
-    }
-    active.size = offset;
-    this.#sizes.set(active.number, offset);
+  /** Bytes of all files. */
+  get bytes(): number {
+    return this.#files.bytes + this.#reserve.bytes;
+  }
+
+  async #append(records: readonly StoredRecord[]): Promise<number> {
+    const isBounded = records.some(isBoundedRecord);
+    if (isBounded) await this.#reserve.ensure();
+    const dead = this.#state.deadSegments(this.#writer.segment);
+    const before = [...this.#checkpoint(dead), ...(await this.#moves())];
+    // Used up even where the write fails: a number never names two records.
+    const first = this.#nextSequence + before.length;
+    const frames = [...before, ...records.map((record) => this.#describe(record))].map((frame, index): Written => {
+      return { ...frame, sequence: this.#nextSequence + index };
+    });
+    this.#nextSequence += frames.length;
+    const encoded = frames.map(encode);
+    if (isBounded) this.#assertRoom(encoded.reduce((sum, { size }) => sum + size, 0));
+    const { segment, offset } = await this.#writer.write(encoded);
+    this.#applyAll(frames, encoded, segment, offset);
+    if (dead.length > 0) this.#remove(dead);
+    return first;
+  }
+
+  /** Rejects at once what comes right after writes that failed twice. */
+  #assertRested(): void {
+    const failures = this.#failures;
+    if (failures === undefined || failures.count < 2) return;
+    if (this.#settings.clock.monotonicMs() - failures.atMs < RETRY_MS) throw failures.error;
   }
 
   #assertRoom(bytes: number): void {
@@ -232,135 +181,139 @@ export class SegmentLog implements QueueStorage {
     );
   }
 
-  async #activeSegment(): Promise<Active> {
-    const { disk, folder, segmentBytes = 32 * MIB } = this.#settings;
-    const former = this.#active;
-    if (former !== undefined && former.size < segmentBytes) return former;
-    // Forgotten first: should anything here fail, the next group tries with another new file.
-    this.#active = undefined;
-    await former?.file.close();
-    const number = ++this.#lastSegment;
-    const file = await disk.create(folder, segmentName(number));
-    await file.write([encodeFileHeader(number)], 0);
-    await file.sync();
-    await disk.syncFolder(folder);
-    this.#state.addSegment(number);
-    this.#sizes.set(number, FILE_HEADER_BYTES);
-    this.#active = { number, file, size: FILE_HEADER_BYTES };
-    return this.#active;
+  /** Before the records of its group: it says what was, and must not undo what they change. */
+  #checkpoint(dead: readonly number[]): Unnumbered[] {
+    if (dead.length === 0) return [];
+    const description = this.#state.describeRemoval(dead, this.#files.gone, this.#settings.clock.nowMs());
+    return [{ kind: "checkpoint", description, payloads: [] }];
   }
 
-  /** What is on the disk behind `active.size` is unknown now. It is cut off or, where that fails too, noted as not counting. */
-  async #abandon(active: Active, frames: readonly Written[]): Promise<void> {
-    this.#active = undefined;
-    const cut = async (): Promise<void> => {
-      await active.file.truncate(active.size);
-      await active.file.close();
-    };
-    await cut().catch((error: unknown) => {
-      this.#state.noteFailed(frames[0]!.sequence, frames.at(-1)!.sequence);
-      this.#mustCheckpoint = true;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#settings.logger.warn(
-        `${segmentName(active.number)} could not be cut back: ${reason}; the next one says what in it does not count`,
-      );
-    });
+  /** While it reads, nothing changes: one append runs at a time, and only appends change the state. */
+  async #moves(): Promise<Unnumbered[]> {
+    const active = this.#writer.segment;
+    if (active === 0 || this.#tidySegment === active) return [];
+    const loads = [...this.#files.sizes]
+      .filter(([segment]) => segment !== active)
+      .map(([segment, size]) => ({ segment, size, liveBytes: this.#state.liveBytes(segment) }));
+    const chosen = segmentToCompact(loads, this.#segmentBytes);
+    if (chosen !== undefined) {
+      try {
+        return await Promise.all(this.#state.movable(chosen, MOVED_BYTES_MAX).map((one) => this.#move(one)));
+      } catch (error) {
+        this.#settings.logger.warn(`${segmentName(chosen)} could not be compacted: ${messageOf(error)}`);
+      }
+    }
+    this.#tidySegment = active;
+    return [];
   }
 
-  #applyWritten(frame: Written): void {
-    const segment = this.#active!.number;
-    if (frame.kind === "completion") {
-      this.#releaseAll(frame.description as CompletionDescription);
-      this.#state.applyCompletion(frame.description as CompletionDescription, segment);
-    } else if (frame.kind === "checkpoint") {
-      this.#state.applyCheckpoint(frame.description as CheckpointDescription, segment, false);
-    } else {
-      const description = frame.description as AdmissionDescription;
-      this.#releaseAll({ done: description.evicted ?? [] });
-      this.#state.applyAdmission(frame.sequence, description, segment, frame.payloadOffset);
-      this.#keep(frame, segment);
+  async #move({ description, places, itemCounts }: Movable): Promise<Unnumbered> {
+    const payloads: EncodedPayload[] = [];
+    for (const [index, place] of places.entries()) {
+      payloads.push(this.#cache.get(cacheKey(place)) ?? (await this.#readPayload(place, itemCounts[index]!)));
+    }
+    const sizes = places.map(({ size, checksum }) => [size, checksum] as const);
+    return { kind: "moved", description: { ...description, payloads: sizes } satisfies MovedDescription, payloads };
+  }
+
+  #describe(record: StoredRecord): Unnumbered {
+    if (record.kind === "completion") {
+      return { kind: "completion", description: describeCompletion(record), payloads: [] };
+    }
+    return { kind: "admission", ...describeAdmission(record, this.#settings.headerNames ?? []) };
+  }
+
+  /** As a replay would. */
+  #applyAll(frames: readonly Written[], encoded: readonly EncodedFrame[], segment: number, offset: number): void {
+    let at = offset;
+    for (const [index, { size, payloadOffset }] of encoded.entries()) {
+      this.#apply(frames[index]!, segment, at + payloadOffset);
+      at += size;
     }
   }
 
-  #keep({ description, payloads, payloadOffset }: Written, segment: number): void {
-    const { entries } = description as AdmissionDescription;
-    let offset = payloadOffset;
+  #apply({ kind, sequence, description, payloads }: Written, segment: number, payloadOffset: number): void {
+    if (kind === "completion") {
+      this.#releaseAll((description as CompletionDescription).done);
+      this.#state.applyCompletion(description as CompletionDescription, segment);
+    } else if (kind === "checkpoint") {
+      this.#state.applyCheckpoint(description as CheckpointDescription, segment);
+    } else if (kind === "moved") {
+      const moved = description as MovedDescription;
+      this.#releaseAll(moved.entries.map(([index]) => [moved.of, index] as const));
+      this.#state.applyMoved(moved, segment, payloadOffset);
+    } else {
+      const admission = description as AdmissionDescription;
+      this.#releaseAll(admission.evicted ?? []);
+      this.#state.applyAdmission(sequence, admission, segment, payloadOffset);
+      this.#keep(admission, payloads, { segment, offset: payloadOffset });
+    }
+  }
+
+  #keep(
+    { entries }: AdmissionDescription,
+    payloads: readonly EncodedPayload[],
+    { segment, offset }: Pick<PayloadPlace, "segment" | "offset">,
+  ): void {
+    let at = offset;
     for (const [index, payload] of payloads.entries()) {
       const users = entries.filter(([, , , payloadIndex]) => payloadIndex === index).length;
-      this.#cache.add(cacheKey({ segment, offset }), payload, users);
-      offset += payload.size;
+      this.#cache.add(cacheKey({ segment, offset: at }), payload, users);
+      at += payload.size;
     }
   }
 
-  #releaseAll({ done }: Pick<CompletionDescription, "done">): void {
-    for (const [sequence, index] of done) {
+  #releaseAll(refs: CompletionDescription["done"]): void {
+    for (const [sequence, index] of refs) {
       const found = this.#state.place({ sequence, index });
       if (found !== undefined) this.#cache.release(cacheKey(found.place));
     }
   }
 
   async #readPayload(place: PayloadPlace, itemCount: number): Promise<EncodedPayload> {
-    const file = await this.#reader(place.segment);
-    const bytes = await file.read(place.offset, place.size);
+    const bytes = await this.#readBytes(place);
     if (bytes.length === place.size && checksumOf([bytes]) === place.checksum) {
       return { slices: [bytes], size: bytes.length, itemCount };
     }
     throw new Error(`${segmentName(place.segment)} is damaged at byte ${place.offset}: ${itemCount} items are lost`);
   }
 
-  #reader(segment: number): Promise<DiskFile> {
-    let reader = this.#readers.get(segment);
-    if (reader === undefined) {
-      reader = this.#settings.disk.openForReading(this.#settings.folder, segmentName(segment));
-      this.#readers.set(segment, reader);
-      // One that could not be opened is tried again by the next read.
-      reader.catch(() => this.#readers.delete(segment));
+  /** What does not come from the disk now may come later; a process that has no file left to open gets one again. */
+  async #readBytes(place: PayloadPlace): Promise<Buffer> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#files.read(place);
+      } catch (error) {
+        if (this.#isClosed || (attempt >= READ_ATTEMPTS_MAX && !isShortage(error))) throw error;
+        await sleep(this.#settings.clock, READ_RETRY_MS * 2 ** (Math.min(attempt, READ_ATTEMPTS_MAX) - 1));
+      }
     }
-    return reader;
   }
 
-  async #removeSegments(dead: readonly number[]): Promise<void> {
-    this.#state.remove(dead);
-    for (const number of dead) await this.#unlink(number);
-  }
-
-  /** A file that cannot be removed stays, is counted, and is tried again at the next start: the checkpoint says that it counts no more. */
-  async #unlink(number: number): Promise<void> {
-    const { disk, folder, logger } = this.#settings;
-    const reader = this.#readers.get(number);
-    this.#readers.delete(number);
-    try {
-      await (await reader)?.close();
-      await disk.remove(folder, segmentName(number));
-      this.#sizes.delete(number);
-    } catch (error) {
-      logger.warn(
-        `${segmentName(number)} could not be removed: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
+  #remove(dead: readonly number[]): void {
+    this.#removing = this.#removing.then(() => this.#files.remove(dead));
   }
 }
 
-const ZEROS = Buffer.alloc(8);
+type Unnumbered = Omit<Written, "sequence">;
 
-const SEGMENT_NAME = /^segment-(\d{8,})\.log$/;
-
-function segmentName(number: number): string {
-  return `segment-${String(number).padStart(8, "0")}.log`;
+function encode({ kind, sequence, description, payloads }: Written): EncodedFrame {
+  return encodeFrame(kind, sequence, Buffer.from(JSON.stringify(description)), payloads);
 }
 
-function segmentNumber(name: string): number | undefined {
-  const digits = SEGMENT_NAME.exec(name)?.[1];
-  return digits === undefined ? undefined : Number(digits);
+/** Whether the record waits for room. Completions make room, and dead letters have a bound of their own. */
+function isBoundedRecord(record: StoredRecord): boolean {
+  if (record.kind !== "admission") return false;
+  return record.entries.length === 0 || record.entries.some(({ deadLetter }) => deadLetter === undefined);
+}
+
+/** https://man7.org/linux/man-pages/man3/errno.3.html: of the process or the system, and passing. */
+function isShortage(error: unknown): boolean {
+  if (!(error instanceof Error && "code" in error)) return false;
+  return error.code === "EMFILE" || error.code === "ENFILE" || error.code === "ENOMEM" || error.code === "EAGAIN";
 }
 
 /** A segment has fewer than 2^32 bytes, and their numbers stay far below 2^20. */
 function cacheKey({ segment, offset }: Pick<PayloadPlace, "segment" | "offset">): number {
   return segment * 2 ** 32 + offset;
-}
-
-function unreadable(folder: string, number: number, verdict: "newer" | "foreign"): Error {
-  const what = verdict === "newer" ? "was written by a newer version" : "is not a queue segment";
-  const fix = verdict === "newer" ? "run that version, or give this one an empty folder" : "move the file away";
-  return new Error(`${folder}/${segmentName(number)} ${what}\n  ${fix}`);
 }

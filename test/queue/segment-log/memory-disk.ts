@@ -42,7 +42,7 @@ export class MemoryDisk implements Disk {
   openForReading(folder: string, name: string): Promise<DiskFile> {
     const stored = this.files.get(`${folder}/${name}`);
     return stored === undefined
-      ? Promise.reject(new Error(`no ${name}`))
+      ? Promise.reject(Object.assign(new Error(`no ${name}`), { code: "ENOENT" }))
       : Promise.resolve(new MemoryFile(this, stored));
   }
 

@@ -13,6 +13,7 @@ import { RecordingLogger } from "../support.ts";
 import type { MemoryDisk } from "./memory-disk.ts";
 
 export const FOLDER = "/queue";
+export const RESERVE_BYTES = 256;
 
 export function openLog(
   disk: MemoryDisk,
@@ -27,6 +28,7 @@ export function openLog(
     logger,
     segmentBytes: 4096,
     cacheBytesMax: 1024,
+    reserveBytes: RESERVE_BYTES,
     ...settings,
   });
   return { log, logger, clock };

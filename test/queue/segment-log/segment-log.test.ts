@@ -9,7 +9,7 @@ import type { EntryRef, StoredRecord } from "../../../src/queue/storage.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { RecordingLogger } from "../support.ts";
 import { MemoryDisk } from "./memory-disk.ts";
-import { admission, bytesOf, completion, FOLDER, openLog, payload, refKey, replay } from "./model.ts";
+import { admission, bytesOf, completion, FOLDER, openLog, payload, refKey, replay, RESERVE_BYTES } from "./model.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
 const RUNS = Number(process.env["SIGNALBOX_FUZZ_RUNS"] ?? 60);
@@ -41,13 +41,13 @@ describe("the segment log", () => {
   it("writes each distinct payload once, and one sync for a group", async () => {
     const disk = new MemoryDisk();
     const { log } = openLog(disk, { segmentBytes: 1e6 });
-    await log.append([completion([])]);
+    await log.append([admission({ id: 0, size: 1, destinations: [] })]);
     const before = { bytes: disk.writtenBytes, syncs: disk.syncCount };
     await log.append(
       Array.from({ length: 10 }, (_, id) => admission({ id, size: 1000, destinations: ["a", "b", "c"] })),
     );
     expect(disk.syncCount - before.syncs).toBe(1);
-    expect(disk.writtenBytes - before.bytes).toBeLessThan(10 * 1400);
+    expect(disk.writtenBytes - before.bytes).toBeLessThan(10 * 1500);
   });
 
   it("writes no header of a sender but those that partitions are made by", async () => {
@@ -73,7 +73,7 @@ describe("the segment log", () => {
       await log.append([completion([{ sequence, index: 0 }])]);
     }
     expect(disk.bytes).toBeLessThan(3 * 4096);
-    expect(disk.bytes).toBe(log.bytes);
+    expect(disk.bytes + RESERVE_BYTES).toBe(log.bytes);
     const { entries, totals, seen: found } = await replay(openLog(disk).log);
     expect(entries).toEqual([]);
     expect(totals.get("sent")).toBe(100);
@@ -119,11 +119,10 @@ describe("the segment log", () => {
 
   it("does not bring back a failed group that could not be cut off the file either", async () => {
     const disk = new MemoryDisk();
-    const { log, logger } = openLog(disk, { segmentBytes: 600 });
+    const { log } = openLog(disk, { segmentBytes: 600 });
     const first = await log.append([admission({ id: 1, size: 100, destinations: ["a"] })]);
     disk.failures.push({ of: "sync", error: new Error("EIO") }, { of: "truncate", error: new Error("EIO too") });
     await expect(log.append([admission({ id: 2, size: 100, destinations: ["a"] })])).rejects.toThrow("EIO");
-    expect(logger.lines.join("\n")).toContain("could not be cut back");
     const third = await log.append([admission({ id: 3, size: 100, destinations: ["a"] })]);
     const { entries } = await replay(openLog(disk).log);
     expect(entries.map(({ ref }) => ref.sequence)).toEqual([first, third]);
@@ -155,7 +154,9 @@ describe("the segment log", () => {
     const { crc32 } = await import("node:zlib");
     header.writeUInt32LE(crc32(header.subarray(0, 28)), 28);
     header.copy(file);
-    await expect(replay(openLog(newer).log)).rejects.toThrow(/written by a newer version\n {2}run that version/);
+    await expect(replay(openLog(newer).log)).rejects.toThrow(
+      /format version 99; this signalbox knows versions up to 2\n {2}run the version that wrote it/,
+    );
     disk.files.set(`${FOLDER}/README.txt`, { bytes: Buffer.from("hello"), synced: Buffer.from("hello") });
     await replay(openLog(disk).log);
   });
@@ -358,7 +359,9 @@ describe("the segment log on a real disk", () => {
     const first = await log.append(records);
     await log.append([completion(records.map((_, index) => ({ sequence: first + index, index: 0 })))]);
     await log.close();
-    expect(readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777)).toEqual([0o600]);
+    expect(new Set(readdirSync(folder).map((name) => statSync(join(folder, name)).mode & 0o777))).toEqual(
+      new Set([0o600]),
+    );
     const again = new SegmentLog(settings);
     const { entries } = await replay(again);
     expect(entries).toHaveLength(700);

@@ -1,0 +1,126 @@
+import type { Disk, DiskFile } from "./disk.ts";
+import { encodeFileHeader, type EncodedFrame, FILE_HEADER_BYTES, type SegmentEnd } from "./format.ts";
+import { type SegmentFiles, segmentName } from "./segment-files.ts";
+
+interface SegmentWriterSettings {
+  readonly disk: Disk;
+  readonly folder: string;
+  readonly files: SegmentFiles;
+  /** A new file is begun beyond this. */
+  readonly segmentBytes: number;
+}
+
+interface Active {
+  readonly segment: number;
+  readonly file: DiskFile;
+  /** Where the next frame goes; everything before it is synced. */
+  size: number;
+  frameCount: number;
+}
+
+/**
+ * Writes groups of frames, each with one writev() and one fdatasync(); a group counts only after both. If either fails
+ * the segment is closed and never written or synced again: a second fdatasync may report success for pages that are
+ * gone. The next segment's header says how far the failed one counts, so that what may stand behind that is not read.
+ */
+export class SegmentWriter {
+  readonly #settings: SegmentWriterSettings;
+  #active: Active | undefined;
+  #former: SegmentEnd | undefined;
+  #lastSegment = 0;
+
+  constructor(settings: SegmentWriterSettings) {
+    this.#settings = settings;
+  }
+
+  /** What a former process left, before the first write. */
+  adopt(lastSegment: number, end: SegmentEnd | undefined): void {
+    this.#lastSegment = lastSegment;
+    this.#former = end;
+  }
+
+  /** The segment that is written to; 0 where none is. */
+  get segment(): number {
+    return this.#active?.segment ?? 0;
+  }
+
+  /** How far the newest segment counts. */
+  get end(): SegmentEnd | undefined {
+    if (this.#active === undefined) return this.#former;
+    const { segment, size, frameCount } = this.#active;
+    return { segment, size, frameCount };
+  }
+
+  /** Resolves with the first frame's place once all are safe. */
+  async write(frames: readonly EncodedFrame[]): Promise<{ readonly segment: number; readonly offset: number }> {
+    const active = await this.#activeSegment();
+    const offset = active.size;
+    const slices = frames.flatMap((frame) => frame.slices);
+    try {
+      await active.file.write(slices, offset);
+      await active.file.sync();
+    } catch (error) {
+      await this.#abandon(active);
+      throw error;
+    }
+    active.size = frames.reduce((end, { size }) => end + size, offset);
+    active.frameCount += frames.length;
+    this.#settings.files.setSize(active.segment, active.size);
+    return { segment: active.segment, offset };
+  }
+
+  async close(): Promise<void> {
+    const active = this.#active;
+    this.#former = this.end;
+    this.#active = undefined;
+    await active?.file.close();
+  }
+
+  async #activeSegment(): Promise<Active> {
+    if (this.#active !== undefined && this.#active.size < this.#settings.segmentBytes) return this.#active;
+    // Closed first: should anything here fail, the next group tries with another new file.
+    await this.close();
+    const segment = ++this.#lastSegment;
+    const { disk, folder, files } = this.#settings;
+    const file = await disk.create(folder, segmentName(segment));
+    try {
+      await file.write([encodeFileHeader(segment, this.#former)], 0);
+      await file.sync();
+      await disk.syncFolder(folder);
+    } catch (error) {
+      await this.#discard(segment, file);
+      throw error;
+    }
+    files.setSize(segment, FILE_HEADER_BYTES);
+    this.#active = { segment, file, size: FILE_HEADER_BYTES, frameCount: 0 };
+    return this.#active;
+  }
+
+  /** What is on the disk behind `active.size` is not known now. */
+  async #abandon(active: Active): Promise<void> {
+    this.#active = undefined;
+    const { segment, file, size, frameCount } = active;
+    if (frameCount === 0 && (await this.#discard(segment, file))) return;
+    this.#former = { segment, size, frameCount };
+    // Cut back only for the room: the next header says how far it counts.
+    await ignoringFailure(file.truncate(size));
+    await ignoringFailure(file.close());
+  }
+
+  /** A file in which nothing counts must not stay: a full disk would gather one with each attempt. */
+  async #discard(segment: number, file: DiskFile): Promise<boolean> {
+    const { disk, folder, files } = this.#settings;
+    await ignoringFailure(file.close());
+    const isRemoved = await ignoringFailure(disk.remove(folder, segmentName(segment)));
+    if (isRemoved) files.forget(segment);
+    return isRemoved;
+  }
+}
+
+/** On a way out of a failure that is reported already: false where this fails too. */
+function ignoringFailure(work: Promise<void>): Promise<boolean> {
+  return work.then(
+    () => true,
+    () => false,
+  );
+}
