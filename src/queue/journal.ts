@@ -20,6 +20,9 @@ import type {
 export const GROUP_ADMISSIONS_MAX = 256;
 export const GROUP_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Of one append while the storage fails: a full disk has room for some (segment-log/reserve.ts), and these make more. */
+const GROUP_COMPLETIONS_MAX = 1_000;
+
 /** After a failed write of completions alone. Admissions try at once: each is a new request that wants an answer. */
 const REWRITE_DELAY_MS = 1_000;
 
@@ -50,6 +53,8 @@ export class Journal {
   #isAppending = false;
   #isTimerSet = false;
   #isFailing = false;
+  /** An admission was rejected since the last one that was kept: what is written without one does not end that. */
+  #isRefusing = false;
   #isClosed = false;
   #onIdle: (() => void)[] = [];
 
@@ -120,24 +125,28 @@ export class Journal {
   /** While it awaits, admissions and completions are added to the lists; it takes them from the front. */
   async #appendGroups(): Promise<void> {
     do {
-      await this.#appendGroup();
+      // What completions make room for may be what the admissions wait for.
+      if (this.#isFailing && this.#completions.length > 0) await this.#appendGroup([], this.#takeCompletions());
+      const completions = this.#isFailing ? [] : this.#takeCompletions();
+      await this.#appendGroup(this.#takeAdmissions(), completions);
     } while (this.#admissions.length > 0 || (this.#completions.length > 0 && !this.#isFailing));
     this.#isAppending = false;
     for (const resolve of this.#onIdle.splice(0)) resolve();
     if (this.#completions.length > 0) this.#kickSoon(REWRITE_DELAY_MS);
   }
 
-  async #appendGroup(): Promise<void> {
-    const admissions = this.#takeAdmissions();
-    const completions = this.#takeCompletions();
+  async #appendGroup(admissions: readonly WaitingAdmission[], completions: StoredCompletions): Promise<void> {
+    if (admissions.length + completions.length === 0) return;
     const startedMs = this.#clock.monotonicMs();
     try {
       const first = await this.#storage.append([...admissions.map(({ record }) => record), ...completions]);
       this.#syncs.add(this.#clock.monotonicMs() - startedMs);
-      this.#reportWorking();
+      if (admissions.length > 0) this.#isRefusing = false;
+      if (!this.#isRefusing) this.#reportWorking();
       for (const [index, admission] of admissions.entries()) admission.resolve(first + index);
     } catch (thrown) {
       this.#completions = [...completions, ...this.#completions];
+      this.#isRefusing ||= admissions.length > 0;
       const error = this.#reportFailing(thrown);
       for (const admission of admissions) admission.reject(error);
     }
@@ -155,8 +164,7 @@ export class Journal {
   }
 
   #takeCompletions(): StoredCompletions {
-    const completions = this.#completions;
-    this.#completions = [];
+    const completions = this.#completions.splice(0, this.#isFailing ? GROUP_COMPLETIONS_MAX : this.#completions.length);
     // While the storage fails they stay summed up, or each failed attempt would add a record to write later.
     if (this.#notes.size === 0 || this.#isFailing) return completions;
     const ledger = [...this.#notes].map(([counter, items]) => ({ counter, items }));

@@ -32,10 +32,11 @@ export class Reserve {
   }
 
   /** Before anything is accepted: rejects with what the disk says where there is no room for it. */
-  async ensure(): Promise<void> {
+  async ensure({ isAfterRemoval = false } = {}): Promise<void> {
     if (this.#isThere) return;
     const nowMs = this.#settings.clock.monotonicMs();
-    if (this.#failure !== undefined && nowMs - this.#failure.atMs < RETRY_MS) throw this.#failure.error;
+    if (!isAfterRemoval && this.#failure !== undefined && nowMs - this.#failure.atMs < RETRY_MS)
+      throw this.#failure.error;
     try {
       await this.#create();
       this.#isThere = true;

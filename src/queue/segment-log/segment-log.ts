@@ -84,6 +84,7 @@ export class SegmentLog implements QueueStorage {
   #tidySegment = -1;
   /** Files that count no more are removed beside the next appends. */
   #removing: Promise<void> = Promise.resolve();
+  #removingCount = 0;
   #isClosed = false;
 
   constructor(settings: SegmentLogSettings) {
@@ -148,8 +149,7 @@ export class SegmentLog implements QueueStorage {
   }
 
   async #append(records: readonly StoredRecord[]): Promise<number> {
-    const isBounded = records.some(isBoundedRecord);
-    if (isBounded) await this.#reserve.ensure();
+    if (records.some(isBoundedRecord)) await this.#makeRoom(records);
     const dead = this.#state.deadSegments(this.#writer.segment);
     const before = [...this.#checkpoint(dead), ...(await this.#moves())];
     // Used up even where the write fails: a number never names two records.
@@ -158,8 +158,8 @@ export class SegmentLog implements QueueStorage {
       return { ...frame, sequence: this.#nextSequence + index };
     });
     this.#nextSequence += frames.length;
+    if (frames.length === 0) return first;
     const encoded = frames.map(encode);
-    if (isBounded) this.#assertRoom(encoded.reduce((sum, { size }) => sum + size, 0));
     const { segment, offset } = await this.#writer.write(encoded);
     this.#applyAll(frames, encoded, segment, offset);
     if (dead.length > 0) this.#remove(dead);
@@ -173,9 +173,23 @@ export class SegmentLog implements QueueStorage {
     if (this.#settings.clock.monotonicMs() - failures.atMs < RETRY_MS) throw failures.error;
   }
 
-  #assertRoom(bytes: number): void {
+  /** Where there is none for the records, segments that count no more are removed first. */
+  async #makeRoom(records: readonly StoredRecord[]): Promise<void> {
+    try {
+      await this.#reserve.ensure();
+      this.#assertRoom(records);
+    } catch (error) {
+      if (this.#state.deadSegments(this.#writer.segment).length > 0) await this.#append([]);
+      if (this.#removingCount === 0) throw error;
+      await this.#removing;
+      await this.#reserve.ensure({ isAfterRemoval: true });
+      this.#assertRoom(records);
+    }
+  }
+
+  #assertRoom(records: readonly StoredRecord[]): void {
     const { bytesMax, folder } = this.#settings;
-    if (bytesMax === undefined || this.bytes + bytes <= bytesMax) return;
+    if (bytesMax === undefined || this.bytes + estimateBytes(records) <= bytesMax) return;
     throw new Error(
       `${folder} holds ${this.bytes} bytes of at most ${bytesMax} (max_size); it has room again when destinations take their data`,
     );
@@ -291,7 +305,12 @@ export class SegmentLog implements QueueStorage {
   }
 
   #remove(dead: readonly number[]): void {
-    this.#removing = this.#removing.then(() => this.#files.remove(dead));
+    this.#removingCount += 1;
+    this.#removing = this.#removing
+      .then(() => this.#files.remove(dead))
+      .finally(() => {
+        this.#removingCount -= 1;
+      });
   }
 }
 
@@ -299,6 +318,19 @@ type Unnumbered = Omit<Written, "sequence">;
 
 function encode({ kind, sequence, description, payloads }: Written): EncodedFrame {
   return encodeFrame(kind, sequence, Buffer.from(JSON.stringify(description)), payloads);
+}
+
+/** Of a record beside its payloads: a few destinations, the ledger's counters, twice. */
+const DESCRIPTION_BYTES = 1024;
+
+function estimateBytes(records: readonly StoredRecord[]): number {
+  let bytes = 0;
+  for (const record of records) {
+    bytes += DESCRIPTION_BYTES;
+    if (record.kind === "completion") continue;
+    for (const { size } of new Set(record.entries.map(({ payload }) => payload))) bytes += size;
+  }
+  return bytes;
 }
 
 /** Whether the record waits for room. Completions make room, and dead letters have a bound of their own. */
