@@ -87,8 +87,11 @@ export class CountingBackend implements AsyncDisposable {
   }
 }
 
-/** ok: acknowledged. refused: a refusal that says when to come back. unknown: no answer, so it may be kept or not. */
-export type Answer = "ok" | "refused" | "unknown" | `unexpected: ${string}`;
+/**
+ * ok: acknowledged. refused: a refusal that says when to come back. unknown: sent and not answered, so it may be kept or
+ * not. unreachable: nobody was there to send it to.
+ */
+export type Answer = "ok" | "refused" | "unknown" | "unreachable" | `unexpected: ${string}`;
 
 export interface Door {
   /** Sends one request and says what came of it. */
@@ -117,6 +120,7 @@ function grpcAnswer({ code, details, metadata }: grpc.ServiceError): Answer {
   const [status] = metadata.get("grpc-status-details-bin");
   const hasHint = Buffer.isBuffer(status) && status.includes("google.rpc.RetryInfo");
   if (code === grpc.status.UNAVAILABLE && hasHint) return "refused";
+  if (details.includes("No connection established") || details.includes("ECONNREFUSED")) return "unreachable";
   // What the client says itself, where no server answered.
   const isUnanswered = [grpc.status.UNAVAILABLE, grpc.status.DEADLINE_EXCEEDED, grpc.status.CANCELLED].includes(code);
   if (isUnanswered && metadata.get("content-type").length === 0) return "unknown";
@@ -133,7 +137,7 @@ export function httpDoor(address: string, timeoutMs: number): Door {
         response.resume();
         response.on("close", () => resolve(response.complete ? httpAnswer(response) : "unknown"));
       });
-      post.on("error", () => resolve("unknown"));
+      post.on("error", (error) => resolve(error.message.includes("ECONNREFUSED") ? "unreachable" : "unknown"));
       post.end(body);
     });
   return { send, close: () => agent.destroy() };
@@ -211,7 +215,7 @@ export class NumberedLoad {
     if (answer === "ok") this.acknowledged.push(first);
     else if (answer === "refused") this.refusedCount += 1;
     else if (answer === "unknown") this.unknown.push(first);
-    else this.unexpected.add(answer);
+    else if (answer !== "unreachable") this.unexpected.add(answer);
   }
 }
 
