@@ -7,20 +7,34 @@ interface Stored {
   synced: Buffer;
 }
 
+/** As Node's errors are. */
+export function diskError(code: string): Error {
+  return Object.assign(new Error(`${code}: of the test's disk`), { code });
+}
+
 /**
  * Files in memory that behave as badly as a disk may: writes that fail half way, syncs that fail and lose what was
- * written, power cuts that keep any part of what was not synced.
+ * written, no room, blocks that cannot be read, power cuts that keep any part of what was not synced, files that are
+ * back because their folder was not.
  */
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, Stored>();
   /** Fails the next operations of these kinds, in order. */
   readonly failures: {
-    readonly of: "write" | "sync" | "create" | "truncate" | "remove";
+    readonly of: "write" | "sync" | "create" | "truncate" | "remove" | "syncFolder" | "writeFile" | "open";
     readonly error: Error;
     readonly keepBytes?: number;
   }[] = [];
   syncCount = 0;
   writtenBytes = 0;
+  /** A full disk takes what fits, and then says ENOSPC. */
+  capacityBytes = Number.POSITIVE_INFINITY;
+  /** Reads that touch these bytes say EIO. */
+  readonly unreadable: { readonly path: string; readonly from: number; readonly to: number }[] = [];
+  /** Removed since their folder was synced. */
+  readonly #removed = new Map<string, Stored>();
+  /** Made since. */
+  readonly #created = new Set<string>();
 
   list(folder: string): Promise<string[]> {
     const names = [...this.files.keys()]
@@ -33,37 +47,56 @@ export class MemoryDisk implements Disk {
     const failure = this.takeFailure("create");
     if (failure !== undefined) return Promise.reject(failure.error);
     const path = `${folder}/${name}`;
-    if (this.files.has(path)) return Promise.reject(new Error(`${path} exists`));
+    if (this.files.has(path)) return Promise.reject(diskError("EEXIST"));
     const stored = { bytes: Buffer.alloc(0), synced: Buffer.alloc(0) };
     this.files.set(path, stored);
-    return Promise.resolve(new MemoryFile(this, stored));
+    this.#created.add(path);
+    return Promise.resolve(new MemoryFile(this, stored, path));
   }
 
   openForReading(folder: string, name: string): Promise<DiskFile> {
-    const stored = this.files.get(`${folder}/${name}`);
+    const failure = this.takeFailure("open");
+    if (failure !== undefined) return Promise.reject(failure.error);
+    const path = `${folder}/${name}`;
+    const stored = this.files.get(path);
     return stored === undefined
-      ? Promise.reject(Object.assign(new Error(`no ${name}`), { code: "ENOENT" }))
-      : Promise.resolve(new MemoryFile(this, stored));
+      ? Promise.reject(diskError("ENOENT"))
+      : Promise.resolve(new MemoryFile(this, stored, path));
   }
 
   remove(folder: string, name: string): Promise<void> {
     const failure = this.takeFailure("remove");
     if (failure !== undefined) return Promise.reject(failure.error);
-    this.files.delete(`${folder}/${name}`);
+    const path = `${folder}/${name}`;
+    const stored = this.files.get(path);
+    if (stored === undefined) return Promise.reject(diskError("ENOENT"));
+    this.files.delete(path);
+    if (!this.#created.delete(path)) this.#removed.set(path, stored);
     return Promise.resolve();
   }
 
   writeFile(folder: string, name: string, bytes: Uint8Array): Promise<void> {
+    const failure = this.takeFailure("writeFile");
+    if (failure !== undefined) return Promise.reject(failure.error);
+    if (bytes.length > this.freeBytes) return Promise.reject(diskError("ENOSPC"));
     this.files.set(`${folder}/${name}`, { bytes: Buffer.from(bytes), synced: Buffer.from(bytes) });
     return Promise.resolve();
   }
 
   syncFolder(): Promise<void> {
+    const failure = this.takeFailure("syncFolder");
+    if (failure !== undefined) return Promise.reject(failure.error);
+    this.#removed.clear();
+    this.#created.clear();
     return Promise.resolve();
   }
 
-  /** What was not synced is there up to a share of it, 0 to 1. */
+  /** What was not synced is there up to a share of it, 0 to 1: bytes of files, and names in the folder. */
   cutPower(share: number): void {
+    for (const [path, stored] of this.#removed) if (share < 0.5) this.files.set(path, stored);
+    for (const path of this.#created) if (share < 0.5) this.files.delete(path);
+    this.#removed.clear();
+    this.#created.clear();
     for (const stored of this.files.values()) {
       const extra = Math.floor((stored.bytes.length - stored.synced.length) * share);
       const kept = extra > 0 ? stored.bytes.subarray(0, stored.synced.length + extra) : stored.synced;
@@ -84,6 +117,16 @@ export class MemoryDisk implements Disk {
     return [...this.files.keys()].filter((path) => path.endsWith(".log")).toSorted();
   }
 
+  get usedBytes(): number {
+    let used = 0;
+    for (const { bytes } of this.files.values()) used += bytes.length;
+    return used;
+  }
+
+  get freeBytes(): number {
+    return Math.max(this.capacityBytes - this.usedBytes, 0);
+  }
+
   get bytes(): number {
     return this.segmentPaths.reduce((sum, path) => sum + this.files.get(path)!.bytes.length, 0);
   }
@@ -98,9 +141,12 @@ class MemoryFile implements DiskFile {
   readonly #disk: MemoryDisk;
   readonly #stored: Stored;
 
-  constructor(disk: MemoryDisk, stored: Stored) {
+  readonly #path: string;
+
+  constructor(disk: MemoryDisk, stored: Stored, path: string) {
     this.#disk = disk;
     this.#stored = stored;
+    this.#path = path;
   }
 
   size(): Promise<number> {
@@ -112,13 +158,17 @@ class MemoryFile implements DiskFile {
     await new Promise((resolve) => setImmediate(resolve));
     const whole = Buffer.concat(slices);
     const failure = this.#disk.takeFailure("write");
-    const written = failure === undefined ? whole : whole.subarray(0, failure.keepBytes ?? 0);
+    const taken = failure === undefined ? whole : whole.subarray(0, failure.keepBytes ?? 0);
+    const fresh = Math.max(position + taken.length - this.#stored.bytes.length, 0);
+    const isFull = fresh > this.#disk.freeBytes;
+    const written = isFull ? taken.subarray(0, taken.length - fresh + this.#disk.freeBytes) : taken;
     const bytes = Buffer.alloc(Math.max(this.#stored.bytes.length, position + written.length));
     this.#stored.bytes.copy(bytes);
     written.copy(bytes, position);
     this.#stored.bytes = bytes;
     this.#disk.writtenBytes += written.length;
     if (failure !== undefined) throw failure.error;
+    if (isFull) throw diskError("ENOSPC");
   }
 
   async sync(): Promise<void> {
@@ -137,6 +187,10 @@ class MemoryFile implements DiskFile {
   }
 
   read(position: number, size: number): Promise<Buffer> {
+    const isBad = this.#disk.unreadable.some(
+      ({ path, from, to }) => path === this.#path && position < to && position + size > from,
+    );
+    if (isBad) return Promise.reject(diskError("EIO"));
     return Promise.resolve(Buffer.from(this.#stored.bytes.subarray(position, position + size)));
   }
 

@@ -1,3 +1,4 @@
+import type { StateChange } from "../../../src/core/admission.ts";
 import { ClientMetadata } from "../../../src/core/client-metadata.ts";
 import { SegmentLog, type SegmentLogSettings } from "../../../src/queue/segment-log/segment-log.ts";
 import type {
@@ -5,6 +6,7 @@ import type {
   CompletionRecord,
   EntryRef,
   ReplayedEntry,
+  ReplayedLetter,
   StoredKey,
 } from "../../../src/queue/storage.ts";
 import type { EncodedPayload } from "../../../src/wire/otlp/types.ts";
@@ -47,9 +49,17 @@ export interface AdmissionPlan {
   readonly destinations: readonly string[];
   readonly evicted?: readonly EntryRef[];
   readonly seen?: readonly StoredKey[];
+  readonly state?: readonly StateChange[];
 }
 
-export function admission({ id, size, destinations, evicted = [], seen = [] }: AdmissionPlan): AdmissionRecord {
+export function admission({
+  id,
+  size,
+  destinations,
+  evicted = [],
+  seen = [],
+  state = [],
+}: AdmissionPlan): AdmissionRecord {
   const shared = payload(id, size);
   return {
     kind: "admission",
@@ -65,7 +75,7 @@ export function admission({ id, size, destinations, evicted = [], seen = [] }: A
     entries: destinations.map((destination) => ({ destination, signal: "logs" as const, payload: shared })),
     evicted,
     seen,
-    state: [],
+    state,
     ledger: destinations.map((destination) => ({
       counter: { id: `admitted|${destination}` },
       items: shared.itemCount,
@@ -79,21 +89,26 @@ export function completion(entries: readonly EntryRef[], items = 1): CompletionR
 
 export interface Replayed {
   readonly entries: readonly ReplayedEntry[];
+  readonly letters: readonly ReplayedLetter[];
   readonly seen: readonly StoredKey[];
+  readonly states: ReadonlyMap<string, Uint8Array>;
   readonly totals: ReadonlyMap<string, number>;
 }
 
 export async function replay(log: SegmentLog): Promise<Replayed> {
   const entries: ReplayedEntry[] = [];
+  const letters: ReplayedLetter[] = [];
   const seen: StoredKey[] = [];
+  const states = new Map<string, Uint8Array>();
   const totals = new Map<string, number>();
   await log.replay({
     entry: (entry) => void entries.push(entry),
+    letter: (letter) => void letters.push(letter),
     seen: (key) => void seen.push(key),
-    state: () => {},
+    state: ({ key, value }) => void states.set(key, value!),
     total: (counter, items) => void totals.set(counter, items),
   });
-  return { entries, seen, totals };
+  return { entries, letters, seen, states, totals };
 }
 
 export const refKey = ({ sequence, index }: EntryRef): string => `${sequence}.${index}`;

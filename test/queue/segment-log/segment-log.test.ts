@@ -5,7 +5,6 @@ import * as fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { nodeDisk } from "../../../src/queue/segment-log/disk.ts";
 import { SegmentLog } from "../../../src/queue/segment-log/segment-log.ts";
-import type { EntryRef, StoredRecord } from "../../../src/queue/storage.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { RecordingLogger } from "../support.ts";
 import { MemoryDisk } from "./memory-disk.ts";
@@ -233,113 +232,6 @@ describe("a damaged log", () => {
         expect((await replay(log)).entries).toEqual([]);
         const sequence = await log.append([admission({ id: 1, size: 10, destinations: ["a"] })]);
         expect((await replay(openLog(disk).log)).entries.map(({ ref }) => ref.sequence)).toEqual([sequence]);
-      }),
-      fuzz(RUNS),
-    );
-  });
-});
-
-describe("the segment log against a model", () => {
-  type Step =
-    | {
-        readonly do: "admit";
-        readonly group: readonly { readonly size: number; readonly destinations: readonly string[] }[];
-      }
-    | { readonly do: "complete"; readonly picks: readonly number[] }
-    | {
-        readonly do: "fail";
-        readonly of: "write" | "sync";
-        readonly keepBytes: number;
-        readonly truncateFails: boolean;
-      }
-    | { readonly do: "crash"; readonly share: number };
-
-  const step: fc.Arbitrary<Step> = fc.oneof(
-    {
-      weight: 5,
-      arbitrary: fc.record({
-        do: fc.constant("admit" as const),
-        group: fc.array(
-          fc.record({ size: fc.integer({ min: 0, max: 1500 }), destinations: fc.subarray(["a", "b", "c"]) }),
-          { minLength: 1, maxLength: 4 },
-        ),
-      }),
-    },
-    {
-      weight: 5,
-      arbitrary: fc.record({
-        do: fc.constant("complete" as const),
-        picks: fc.array(fc.nat(20), { minLength: 1, maxLength: 5 }),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        do: fc.constant("fail" as const),
-        of: fc.constantFrom("write" as const, "sync" as const),
-        keepBytes: fc.nat(600),
-        truncateFails: fc.boolean(),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({ do: fc.constant("crash" as const), share: fc.double({ min: 0, max: 1, noNaN: true }) }),
-    },
-  );
-
-  it("never loses what it acknowledged, never brings back what is completed or refused, and keeps the totals", async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const disk = new MemoryDisk();
-        let { log } = openLog(disk, { segmentBytes: 2048 });
-        await replay(log);
-        const live = new Map<string, { readonly ref: EntryRef; readonly id: number; readonly size: number }>();
-        const totals = new Map<string, number>();
-        let nextId = 1;
-        const append = async (records: readonly StoredRecord[]): Promise<number | undefined> => {
-          const sequence = await log.append(records).catch(() => undefined);
-          if (sequence === undefined) return undefined;
-          for (const { ledger } of records) {
-            for (const { counter, items } of ledger) totals.set(counter.id, (totals.get(counter.id) ?? 0) + items);
-          }
-          return sequence;
-        };
-        for (const action of steps) {
-          if (action.do === "admit") {
-            const group = action.group.map((plan) => ({ ...plan, id: nextId++ }));
-            const first = await append(group.map(admission));
-            for (const [offset, { id, size, destinations }] of group.entries()) {
-              if (first === undefined) continue;
-              for (const index of destinations.keys()) {
-                const ref = { sequence: first + offset, index };
-                live.set(refKey(ref), { ref, id, size });
-              }
-            }
-          } else if (action.do === "complete") {
-            const entries = [...live.values()];
-            const chosen = new Map(
-              action.picks.flatMap((pick) =>
-                pick < entries.length ? [[refKey(entries[pick]!.ref), entries[pick]!.ref] as const] : [],
-              ),
-            );
-            if ((await append([completion([...chosen.values()])])) !== undefined)
-              for (const key of chosen.keys()) live.delete(key);
-          } else if (action.do === "fail") {
-            disk.failures.push({ of: action.of, error: new Error("EIO"), keepBytes: action.keepBytes });
-            if (action.truncateFails) disk.failures.push({ of: "truncate", error: new Error("EIO") });
-            await append([admission({ id: nextId++, size: 200, destinations: ["a"] })]);
-            disk.failures.length = 0;
-          } else {
-            disk.cutPower(action.share);
-            ({ log } = openLog(disk, { segmentBytes: 2048 }));
-            const replayed = await replay(log);
-            expect(replayed.entries.map(({ ref }) => refKey(ref)).toSorted()).toEqual([...live.keys()].toSorted());
-            expect(Object.fromEntries(replayed.totals)).toEqual(Object.fromEntries(totals));
-          }
-          for (const { ref, id, size } of live.values()) {
-            expect(await bytesOf(log, ref)).toEqual(Buffer.concat(payload(id, size).slices));
-          }
-        }
       }),
       fuzz(RUNS),
     );
