@@ -9,6 +9,9 @@ import type { Need, RoomQueue, RoomRefusal, RoomRequest } from "./room.ts";
 import type { Eviction, SendingQueue } from "./sending-queue.ts";
 import type { EntryRef, LedgerDelta } from "./storage.ts";
 
+const NO_NEEDS: readonly Need[] = [];
+const NO_ENTRIES: Eviction["entries"] = [];
+
 /** What one admission puts into one queue. */
 interface Share {
   readonly queue: SendingQueue;
@@ -31,6 +34,9 @@ interface DirectShare {
 /**
  * What an admission wants of each destination, and the room that it has taken so far. Nothing is taken in parts: either
  * all queues that are waited for have given their room, or none has.
+ *
+ * One is made for every request, and mostly with one share: what is made beside it for nothing brings the next
+ * collection of garbage nearer, which costs more than making it.
  */
 export class AdmissionPlan {
   readonly directs: DirectShare[] = [];
@@ -43,24 +49,20 @@ export class AdmissionPlan {
   constructor(office: AdmissionOffice, entries: readonly Enlisted[]) {
     this.#office = office;
     for (const entry of entries) this.#add(entry);
-    this.#needs = this.#shares.filter(isWaitedFor).map(({ queue, size }) => ({ room: queue.room, size }));
-    this.#directNeeds = directNeeds(this.directs);
+    const waited = this.#shares.filter(isWaitedFor);
+    this.#needs = waited.map(({ queue, size }) => ({ room: queue.room, size }));
+    this.#directNeeds = this.directs.length === 0 ? NO_NEEDS : directNeeds(this.directs);
   }
 
   /** A request that is larger than a whole queue can never be kept, however long it waits. */
   assertFits(): void {
-    for (const { room, size } of this.#requiredNeeds()) {
-      if (size <= room.limit) continue;
-      const message = `${size} ${room.unit} exceed the whole sending queue of ${room.name}, which holds ${room.limit} ${room.unit}`;
-      this.#countRefused([room]);
-      throw new ConsumeError("too_large", message);
-    }
+    for (const { queue, size, isRequired } of this.#shares) if (isRequired) this.#assertFits(queue.room, size);
+    for (const { room, size } of this.#directNeeds) this.#assertFits(room, size);
   }
 
   /** undefined where there was room at once. Rejects with the refusal. */
   takeRoom(request: Omit<RoomRequest, "needs">): Promise<void> | undefined {
-    const needs = [...this.#needs, ...this.#directNeeds];
-    const wait = this.#office.rooms.take({ needs, ...request });
+    const wait = this.#office.rooms.take({ needs: this.#allNeeds(), ...request });
     return wait?.then((refusal) => this.#onRoom(refusal));
   }
 
@@ -74,43 +76,45 @@ export class AdmissionPlan {
   /** The sends are over, whatever came of them. */
   giveBackDirectRoom(): void {
     const needs = this.#directNeeds;
-    this.#directNeeds = [];
+    this.#directNeeds = NO_NEEDS;
     this.#office.rooms.giveBackAll(needs);
   }
 
   /** The admission failed after it had its room: all of it returns. */
   giveBack(): void {
     for (const { queue, eviction } of this.#shares) if (eviction !== undefined) queue.restore(eviction);
-    this.#office.rooms.giveBackAll([...this.#needs, ...this.#directNeeds]);
+    this.#office.rooms.giveBackAll(this.#allNeeds());
   }
 
-  get storedCount(): number {
-    return this.#stored().reduce((count, share) => count + share.entries.length, 0);
-  }
-
-  storedEntries(): Enlisted[] {
-    return this.#stored().flatMap((share) => share.entries);
+  /** In the order in which accept() takes them. */
+  storedEntries(): readonly Enlisted[] {
+    const [only] = this.#shares;
+    if (only !== undefined && this.#shares.length === 1 && isKept(only)) return only.entries;
+    return this.#shares.filter(isKept).flatMap((share) => share.entries);
   }
 
   evictedRefs(): EntryRef[] {
-    return this.#shares.flatMap((share) => share.eviction?.entries.map((entry) => entry.ref) ?? []);
+    const refs: EntryRef[] = [];
+    for (const { eviction } of this.#shares) for (const { ref } of eviction?.entries ?? NO_ENTRIES) refs.push(ref);
+    return refs;
   }
 
-  deltas(): LedgerDelta[] {
-    return this.#shares.flatMap((share) => {
+  addDeltas(deltas: LedgerDelta[]): void {
+    for (const share of this.#shares) {
       const { account } = share.queue;
-      const deltas = [{ counter: account.admitted, items: share.items }];
+      deltas.push({ counter: account.admitted, items: share.items });
       if (!isKept(share)) deltas.push({ counter: account.evicted.for("drop_newest"), items: share.items });
-      const pushedOut = share.eviction?.entries.reduce((sum, entry) => sum + entry.itemCount, 0) ?? 0;
-      if (pushedOut > 0) deltas.push({ counter: account.evicted.for("drop_oldest"), items: pushedOut });
-      return deltas;
-    });
+      if (share.eviction === undefined || share.eviction.entries.length === 0) continue;
+      const pushedOut = share.eviction.entries.reduce((sum, entry) => sum + entry.itemCount, 0);
+      deltas.push({ counter: account.evicted.for("drop_oldest"), items: pushedOut });
+    }
   }
 
   /** Stored under `sequence`: the queues take over, in the order of storedEntries(). */
   accept(sequence: number, client: ClientMetadata): void {
     let index = 0;
-    for (const share of this.#stored()) {
+    for (const share of this.#shares) {
+      if (!isKept(share)) continue;
       const { queue, eviction } = share;
       if (eviction !== undefined) queue.evicted(eviction, share.size);
       for (const { payload } of share.entries) {
@@ -123,6 +127,13 @@ export class AdmissionPlan {
 
   countDropped(): void {
     for (const share of this.#shares) if (!isKept(share)) share.enqueueFailed.add(share.items);
+  }
+
+  #assertFits(room: RoomQueue, size: number): void {
+    if (size <= room.limit) return;
+    const message = `${size} ${room.unit} exceed the whole sending queue of ${room.name}, which holds ${room.limit} ${room.unit}`;
+    this.#countRefused([room]);
+    throw new ConsumeError("too_large", message);
   }
 
   #onRoom(refusal: RoomRefusal | undefined): void {
@@ -138,13 +149,8 @@ export class AdmissionPlan {
     }
   }
 
-  #requiredNeeds(): Need[] {
-    const shares = this.#shares.filter((share) => share.isRequired);
-    return [...shares.map(({ queue, size }) => ({ room: queue.room, size })), ...this.#directNeeds];
-  }
-
-  #stored(): Share[] {
-    return this.#shares.filter(isKept);
+  #allNeeds(): readonly Need[] {
+    return this.#directNeeds.length === 0 ? this.#needs : [...this.#needs, ...this.#directNeeds];
   }
 
   #add(entry: Enlisted): void {
@@ -156,20 +162,20 @@ export class AdmissionPlan {
       this.directs.push({ direct: target.direct, entry, enqueueFailed: target.enqueueFailed });
       return;
     }
-    const share = this.#shareOf(target);
-    share.entries.push(entry);
+    const share = this.#shareOf(target, entry);
     share.size += sizeOf(entry.payload, share.queue.room.unit);
     share.items += entry.payload.itemCount;
   }
 
-  #shareOf(target: Extract<Target, { kind: "queue" }>): Share {
-    const { queue, isRequired, enqueueFailed } = target;
-    let share = this.#shares.find((other) => other.queue === queue);
-    if (share === undefined) {
-      share = { queue, isRequired, enqueueFailed, entries: [], size: 0, items: 0, eviction: undefined };
+  #shareOf({ queue, isRequired, enqueueFailed }: Extract<Target, { kind: "queue" }>, entry: Enlisted): Share {
+    const known = this.#shares.find((other) => other.queue === queue);
+    if (known === undefined) {
+      const share = { queue, isRequired, enqueueFailed, entries: [entry], size: 0, items: 0, eviction: undefined };
       this.#shares.push(share);
+      return share;
     }
-    return share;
+    known.entries.push(entry);
+    return known;
   }
 }
 

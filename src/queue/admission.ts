@@ -139,9 +139,12 @@ export class QueueAdmission implements Admission, TallyKeeper {
     try {
       if (plan.directs.length > 0) await this.#sendDirectly(plan);
       plan.takeBestEffortRoom();
-      const deltas = [...plan.deltas(), ...this.#talliedDeltas(true)];
-      if (!this.#isEmpty(plan)) plan.accept(await this.office.journal.admit(this.#record(plan, deltas)), this.client);
-      else this.office.journal.note(deltas);
+      const deltas: LedgerDelta[] = [];
+      plan.addDeltas(deltas);
+      this.#addTallied(deltas, true);
+      const record = this.#record(plan, deltas);
+      if (isEmpty(record)) this.office.journal.note(deltas);
+      else plan.accept(await this.office.journal.admit(record), this.client);
       this.#accept(plan, deltas);
     } catch (thrown) {
       plan.giveBack();
@@ -161,10 +164,6 @@ export class QueueAdmission implements Admission, TallyKeeper {
     plan.giveBackDirectRoom();
     const error = worstError(outcomes.filter((outcome) => outcome !== undefined));
     if (error !== undefined) throw error;
-  }
-
-  #isEmpty(plan: AdmissionPlan): boolean {
-    return plan.storedCount === 0 && this.#keys.length === 0 && this.#changes.length === 0;
   }
 
   #record(plan: AdmissionPlan, deltas: readonly LedgerDelta[]): AdmissionRecord {
@@ -191,7 +190,8 @@ export class QueueAdmission implements Admission, TallyKeeper {
 
   #refuse(error: ConsumeError): void {
     this.#settle();
-    const deltas = this.#talliedDeltas(false);
+    const deltas: LedgerDelta[] = [];
+    this.#addTallied(deltas, false);
     this.office.ledger.apply(deltas);
     const outcome = outcomeOf(error);
     this.office.journal.note([...deltas, ...(this.#account?.deltas(outcome, this.#items) ?? [])]);
@@ -204,9 +204,8 @@ export class QueueAdmission implements Admission, TallyKeeper {
     this.office.onSettled();
   }
 
-  #talliedDeltas(isCommitted: boolean): LedgerDelta[] {
-    if (this.#tallies === undefined) return [];
-    return [...this.#tallies].flatMap(([account, tally]) => account.deltas(tally, isCommitted));
+  #addTallied(deltas: LedgerDelta[], isCommitted: boolean): void {
+    this.#tallies?.forEach((tally, account) => account.addDeltas(deltas, tally, isCommitted));
   }
 
   #assertOpen(action: string): void {
@@ -214,6 +213,10 @@ export class QueueAdmission implements Admission, TallyKeeper {
     const message = `${this.#opener}: cannot ${action}: the admission is ${this.#state}; a component did not wait for its branches`;
     throw new ConsumeError("internal", message);
   }
+}
+
+function isEmpty({ entries, seen, state }: AdmissionRecord): boolean {
+  return entries.length === 0 && seen.length === 0 && state.length === 0;
 }
 
 /** refused: we said no. failed: we broke. */

@@ -49,11 +49,13 @@ export class PipelineAccount {
   /** A level: what came to be held less what was let go. */
   readonly held: LedgerCounter;
   readonly dropped: LabelledCounters;
+  readonly #emptyTally: Tally;
 
   constructor(identity: Pick<PipelineAccount, "pipeline" | "signal" | "stages">, make: CounterMaker) {
     this.pipeline = identity.pipeline;
     this.signal = identity.signal;
     this.stages = identity.stages;
+    this.#emptyTally = Array.from({ length: identity.stages.length + 1 }, () => 0);
     this.heldBefore = make.one("held_before");
     this.incoming = make.one("incoming");
     this.created = make.one("created");
@@ -82,19 +84,19 @@ export class PipelineAccount {
   }
 
   newTally(): Tally {
-    return Array.from({ length: this.stages.length + 1 }, () => 0);
+    return this.#emptyTally.slice();
   }
 
   /** What an admission changes in this account. */
-  deltas(tally: Tally, isCommitted: boolean): LedgerDelta[] {
+  addDeltas(deltas: LedgerDelta[], tally: Tally, isCommitted: boolean): void {
     const incoming = tally[0]!;
-    const deltas = [{ counter: this.incoming, items: incoming }];
-    if (!isCommitted) return [...deltas, { counter: this.refused, items: incoming }];
-    for (const [position, stage] of this.stages.entries()) {
+    deltas.push({ counter: this.incoming, items: incoming });
+    if (!isCommitted) return void deltas.push({ counter: this.refused, items: incoming });
+    for (let position = 0; position < this.stages.length; position += 1) {
       const missing = tally[position]! - tally[position + 1]!;
-      if (missing !== 0) deltas.push(this.#shortfall(stage, missing));
+      if (missing !== 0) deltas.push(this.#shortfall(this.stages[position]!, missing));
     }
-    return [...deltas, { counter: this.admitted, items: tally.at(-1)! }];
+    deltas.push({ counter: this.admitted, items: tally[this.stages.length]! });
   }
 
   #shortfall(stage: PipelineStage, missing: number): { counter: LedgerCounter; items: number } {
