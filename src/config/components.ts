@@ -3,7 +3,7 @@ import { closestName } from "../core/closest-name.ts";
 import { formatComponentId, parseComponentId } from "../core/component-id.ts";
 import type { ComponentId, ComponentKind } from "../core/component-id.ts";
 import type { ComponentSection, ConfiguredComponent, FactoryLookup, FactoryOf } from "./configuration.ts";
-import { isBroken, isNull } from "./located.ts";
+import { isBroken, isNull, toWritten } from "./located.ts";
 import type { LocatedEntry } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
 import { quote } from "./problem.ts";
@@ -95,7 +95,8 @@ function readComponent<K extends ComponentKind>(
   if (isBroken(node)) return undefined;
   const validated = validate<unknown>({ schema: factory.config, root: node, position: keyPosition, path });
   report.add(validated);
-  return validated.problems.length > 0 ? undefined : { id, factory, config: validated.value, position: keyPosition };
+  if (validated.problems.length > 0) return undefined;
+  return { id, factory, config: validated.value, written: toWritten(node), position: keyPosition };
 }
 
 function typesFix(kind: ComponentKind, types: readonly string[]): string {

@@ -27,6 +27,8 @@ export interface ConfiguredComponent<K extends ComponentKind = ComponentKind> {
   readonly factory: FactoryOf<K>;
   /** The output of `factory.config`. */
   readonly config: unknown;
+  /** What it was read from, variables put in: a reload compares it. Holds secrets as plain text; never to be shown. */
+  readonly written: unknown;
   readonly position: Position;
 }
 

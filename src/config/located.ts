@@ -107,6 +107,11 @@ export function toLiteral(node: Located): unknown {
   return toValue(node, ({ value, exact }) => exact ?? value);
 }
 
+/** As it was written, with what expressions gave as text: two nodes that are alike in it read alike. May hold secrets. */
+export function toWritten(node: Located): unknown {
+  return toValue(node, ({ value, exact, expansion }) => expansion?.text ?? exact ?? value);
+}
+
 function toValue(node: Located, scalar: (node: LocatedScalar) => unknown): unknown {
   if (node.kind === "scalar") return scalar(node);
   if (node.kind === "list") return node.items.map((item) => toValue(item, scalar));

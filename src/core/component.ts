@@ -109,6 +109,11 @@ interface FactoryBase<C> {
   readonly deprecatedTypes?: readonly string[];
   readonly config: Schema<C>;
   readonly signals: readonly Signal[];
+  /**
+   * It holds what only one can hold at a time, such as the lock of a folder: two cannot run beside each other, so a reload
+   * that changes its settings is refused.
+   */
+  readonly isExclusive?: true;
 }
 
 export interface ReceiverFactory<C = unknown> extends FactoryBase<C> {

@@ -2,8 +2,9 @@ import type { AdmissionSettings } from "../core/admission.ts";
 import type { Counter, Labels, Meter } from "../core/meter.ts";
 import { isSignal, ITEM_NAMES, ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
+import { ExporterMetrics } from "./exporter-metrics.ts";
 import { DestinationAccount, LabelledCounters, LedgerCounter, ReceiverAccount } from "./ledger-accounts.ts";
-import type { CounterMaker, DestinationLine, LedgerScope, ReceiverLine } from "./ledger-accounts.ts";
+import type { CounterMaker, DestinationLine, LedgerMetric, LedgerScope, ReceiverLine } from "./ledger-accounts.ts";
 import { type AccountKind, LedgerMetrics } from "./ledger-metrics.ts";
 import { PipelineAccount } from "./pipeline-account.ts";
 import type { PipelineLine, PipelineStage } from "./pipeline-account.ts";
@@ -21,7 +22,7 @@ interface AccountIdentity {
   /** Of its metrics. */
   readonly labels: Labels;
   /** The Collector's metrics that count the same, by the counter's name. */
-  readonly metrics?: Readonly<Record<string, Counter>>;
+  readonly metrics?: Readonly<Record<string, LedgerMetric>>;
 }
 
 /** Between the parts of a counter's id. No id of a component holds this character. */
@@ -39,6 +40,7 @@ export class Ledger {
   readonly #destinations = new Map<string, DestinationAccount>();
   readonly #pipelines = new Map<string, PipelineAccount>();
   readonly #receivers = new Map<string, ReceiverAccount>();
+  readonly #exporters = new Map<string, ExporterMetrics>();
 
   constructor(meter: Meter) {
     this.#meter = meter;
@@ -47,7 +49,8 @@ export class Ledger {
 
   destination(destination: string, signal: Signal): DestinationAccount {
     return getOrMake(this.#destinations, `${destination} ${signal}`, () => {
-      const metrics = this.#exporterMetrics(destination, signal);
+      const { sent, failed } = this.#exporterMetrics(destination, signal);
+      const metrics = { sent, rejected: failed, expired: failed, dropped: failed };
       const labels = { exporter: destination, data_type: signal };
       const maker = this.#maker({ kind: "destination", identity: [destination, signal], labels, metrics });
       const account = new DestinationAccount(destination, signal, maker);
@@ -92,14 +95,17 @@ export class Ledger {
   }
 
   /** Metric of what was not sent. A destination without a queue counts here what it refused, which was never admitted. */
-  sendFailed(exporter: string, signal: Signal): Counter {
-    const name = `otelcol_exporter_send_failed_${ITEM_NAMES[signal]}`;
-    const description = `Number of ${ITEM_WORDS[signal]} in failed attempts to send to destination.`;
-    return this.#meter.counter(name, { exporter }, { description });
+  sendFailed(exporter: string, signal: Signal): LedgerMetric {
+    return this.#exporterMetrics(exporter, signal).failed;
+  }
+
+  /** Where the exporter sends to from now on, as labels of its metrics. */
+  address(exporter: string, signal: Signal, labels: Labels): void {
+    this.#exporterMetrics(exporter, signal).address(labels);
   }
 
   apply(deltas: readonly LedgerDelta[]): void {
-    for (const { counter, items } of deltas) if (counter instanceof LedgerCounter) counter.add(items);
+    for (const { counter, items, error } of deltas) if (counter instanceof LedgerCounter) counter.add(items, error);
   }
 
   /**
@@ -173,11 +179,9 @@ export class Ledger {
     };
   }
 
-  #exporterMetrics(exporter: string, signal: Signal): Record<string, Counter> {
-    const description = `Number of ${ITEM_WORDS[signal]} successfully sent to destination.`;
-    const sent = this.#meter.counter(`otelcol_exporter_sent_${ITEM_NAMES[signal]}`, { exporter }, { description });
-    const failed = this.sendFailed(exporter, signal);
-    return { sent, rejected: failed, expired: failed, dropped: failed };
+  #exporterMetrics(exporter: string, signal: Signal): ExporterMetrics {
+    const key = `${exporter} ${signal}`;
+    return getOrMake(this.#exporters, key, () => new ExporterMetrics(this.#meter, exporter, signal));
   }
 
   #receiverMetrics(receiver: string, transport: string, signal: Signal): Record<string, Counter> {

@@ -29,6 +29,12 @@ export class ComponentHealth implements Health {
     if (this.isReady) this.readySinceMs ??= this.#clock.nowMs();
   }
 
+  /** What there is now. What an older component was is forgotten with it. */
+  replace(statuses: readonly ComponentStatus[]): void {
+    this.#statuses.clear();
+    for (const { path, state, message } of statuses) this.set(path, state, message);
+  }
+
   /** From here on it is not ready, whatever its components are. */
   stop(): void {
     this.#isStopping = true;

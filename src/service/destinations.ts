@@ -59,7 +59,7 @@ function isRequired(id: string, configuration: Configuration): boolean {
  * `sending_queue` as the queue gets it: the keys of a `batch` processor in front of the exporter become its batching,
  * where it has none of its own.
  */
-export function queueOf(id: string, configuration: Configuration, logger: Logger): SendingQueueConfig {
+export function queueOf(id: string, configuration: Configuration, logger: Pick<Logger, "info">): SendingQueueConfig {
   const queue = keysOf(configuration.exporters.get(id)!).sending_queue;
   const inherited = inheritedBatch(id, configuration);
   if (!queue.enabled || inherited === undefined) return queue;

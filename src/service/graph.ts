@@ -1,4 +1,4 @@
-import type { Component, Exporter, Extension, Settings } from "../core/component.ts";
+import type { Component, Exporter, Extension, Processor, Settings } from "../core/component.ts";
 import type { ComponentId } from "../core/component-id.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Consumer, SignalConsumers } from "../core/consumer.ts";
@@ -7,10 +7,13 @@ import type { LogFields, Logger } from "../core/logger.ts";
 import type { Meter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
 import type { ConfiguredPipeline, Configuration } from "../config/configuration.ts";
-import { createQueues, exporterEntry, type Queues } from "../queue/queues.ts";
-import { isStorageProvider } from "../queue/storage-provider.ts";
-import { partitionHeaders, storageOf } from "./storages.ts";
+import type { Ledger } from "../queue/ledger.ts";
+import type { QueueGeneration } from "../queue/queue-generation.ts";
+import { exporterEntry, type DestinationSettings } from "../queue/queues.ts";
+import { isSameExporter } from "./configuration-changes.ts";
 import { deliveryOf, keysOf, queueOf, requestBytesMaxOf } from "./destinations.ts";
+import { Junction } from "./junction.ts";
+import { Place } from "./place.ts";
 import { ProcessorItems } from "./processor-items.ts";
 
 export interface GraphSettings {
@@ -20,111 +23,168 @@ export interface GraphSettings {
   readonly meter: Meter;
 }
 
-/** A component in its place, with the name that logs and errors give it: `exporters.otlp_grpc/dash0`. */
-export interface PlacedComponent {
-  readonly path: string;
-  readonly component: Component;
+/** A processor stands once in each pipeline. What is behind it may change while it stays. */
+export interface PlacedProcessor {
+  readonly place: Place;
+  readonly processor: Processor;
+  readonly next: Junction;
+}
+
+export interface PlacedReceiver {
+  readonly place: Place;
+  readonly nexts: ReadonlyMap<Signal, Junction>;
+}
+
+/** What is asked for its exporters before their queues can be made. */
+export interface GraphEnds {
+  readonly extensions: ReadonlyMap<string, Place>;
+  readonly exporters: ReadonlyMap<string, Place>;
+  readonly destinations: readonly DestinationSettings[];
 }
 
 /**
- * The pipelines as components wired to each other: created, which has no side effects, and not started.
+ * The pipelines of one configuration as components wired to each other: created, which has no side effects, and not started.
  *
- *   receiver -> fan-out over its pipelines -> processors -> fan-out -> entry of each exporter ... sending queue -> exporter
+ *   receiver -> junction -> fan-out over its pipelines -> processors, a junction behind each -> fan-out -> entry of each
+ *   exporter ... sending queue -> exporter
  *
- * A receiver and an exporter stand once, however many pipelines name them; a processor once in each pipeline.
+ * A receiver and an exporter stand once, however many pipelines name them; a processor once in each pipeline. Components
+ * of the former graph that are unchanged stand in the next one as they are: only the wires are new.
  */
-export interface Graph {
-  readonly queues: Queues;
-  readonly extensions: readonly PlacedComponent[];
-  readonly exporters: readonly PlacedComponent[];
-  readonly processors: readonly PlacedComponent[];
-  readonly receivers: readonly PlacedComponent[];
+export interface Graph extends GraphEnds {
+  readonly configuration: Configuration;
+  readonly queues: QueueGeneration;
+  /** By pipeline and id. */
+  readonly processors: ReadonlyMap<string, PlacedProcessor>;
+  readonly receivers: ReadonlyMap<string, PlacedReceiver>;
 }
 
-export function buildGraph(settings: GraphSettings): Graph {
-  return new GraphBuilder(settings).build();
+/** Extensions and exporters; `former` is the graph that is in force. */
+export function buildEnds(settings: GraphSettings, former: Graph | undefined): GraphEnds {
+  return new EndsBuilder(settings, former).build();
 }
 
-class GraphBuilder {
+/** The rest, with the destinations that the ends need. */
+export function buildGraph(
+  settings: GraphSettings,
+  former: Graph | undefined,
+  ends: GraphEnds,
+  queues: QueueGeneration,
+  ledger: Ledger,
+): Graph {
+  return new GraphBuilder(settings, former, queues, ledger).build(ends);
+}
+
+/** In the order they start; ends first. */
+export function placesOf({ extensions, exporters, processors, receivers }: Graph): Place[] {
+  const placed = [...processors.values(), ...receivers.values()].map(({ place }) => place);
+  return [...extensions.values(), ...exporters.values(), ...placed];
+}
+
+/** Nothing takes the ways of this graph any more. */
+export function disconnect({ queues, processors, receivers }: Graph): void {
+  for (const { next } of processors.values()) next.disconnect(queues);
+  for (const { nexts } of receivers.values()) for (const next of nexts.values()) next.disconnect(queues);
+}
+
+class EndsBuilder {
   readonly #settings: GraphSettings;
-  readonly #processors: PlacedComponent[] = [];
+  readonly #former: Graph | undefined;
 
-  constructor(settings: GraphSettings) {
+  constructor(settings: GraphSettings, former: Graph | undefined) {
     this.#settings = settings;
+    this.#former = former;
   }
 
-  build(): Graph {
-    const { configuration } = this.#settings;
+  build(): GraphEnds {
     const extensions = this.#createExtensions();
     const exporters = this.#createExporters();
-    const queues = this.#createQueues(exporters, extensions);
-    const heads = new Map<string, Consumer>();
-    for (const [id, pipeline] of configuration.pipelines) heads.set(id, this.#createPipeline(id, pipeline, queues));
-    return {
-      queues,
-      extensions: [...extensions].map(([name, component]) => ({ path: `extensions.${name}`, component })),
-      exporters: [...exporters].map(([name, component]) => ({ path: `exporters.${name}`, component })),
-      processors: this.#processors,
-      receivers: this.#createReceivers(heads),
-    };
+    return { extensions, exporters, destinations: this.#destinations(exporters) };
   }
 
-  #createExtensions(): Map<string, Extension> {
+  #createExtensions(): Map<string, Place> {
     const { extensions, service } = this.#settings.configuration;
     return new Map(
       service.extensions.map((name) => {
-        const { id, factory, config } = extensions.get(name)!;
+        const configured = extensions.get(name)!;
+        const known = this.#former?.extensions.get(name);
+        if (known !== undefined && this.#former?.configuration.extensions.get(name) === configured)
+          return [name, known];
+        const { id, factory, config } = configured;
         const path = `extensions.${name}`;
-        return [name, placed(path, () => factory.create(this.#componentSettings(path, id), config))];
+        const create = (): Extension => factory.create(settingsOf(this.#settings, path, id), config);
+        return [name, new Place(path, placed(path, create))];
       }),
     );
   }
 
   /** Only those that a pipeline names: what nothing reaches is not started. */
-  #createExporters(): Map<string, Exporter> {
+  #createExporters(): Map<string, Place> {
     const { exporters, pipelines } = this.#settings.configuration;
     const used = new Set([...pipelines.values()].flatMap((pipeline) => pipeline.exporters));
-    const created = new Map<string, Exporter>();
-    for (const [name, { id, factory, config }] of exporters) {
-      if (!used.has(name)) continue;
-      const path = `exporters.${name}`;
-      created.set(
-        name,
-        placed(path, () => factory.create(this.#componentSettings(path, id), config)),
-      );
-    }
-    return created;
+    return new Map(
+      [...exporters].flatMap(([name, configured]) => {
+        if (!used.has(name)) return [];
+        const known = this.#former?.exporters.get(name);
+        if (known !== undefined && isSameExporter(this.#former?.configuration.exporters.get(name), configured))
+          return [[name, known] as const];
+        const { id, factory, config } = configured;
+        const path = `exporters.${name}`;
+        const create = (): Exporter => factory.create(settingsOf(this.#settings, path, id), config);
+        return [[name, new Place(path, placed(path, create))] as const];
+      }),
+    );
   }
 
-  #createQueues(exporters: ReadonlyMap<string, Exporter>, extensions: ReadonlyMap<string, Extension>): Queues {
-    const { configuration, clock, logger, meter } = this.#settings;
-    const destinations = [...exporters].map(([id, sender]) => {
+  #destinations(exporters: ReadonlyMap<string, Place>): DestinationSettings[] {
+    const { configuration, logger } = this.#settings;
+    // A reload does not say again what was said at the start.
+    const notices = this.#former === undefined ? logger : { info: () => undefined };
+    return [...exporters].map(([id, { component }]) => {
       const exporter = configuration.exporters.get(id)!;
       const { retry_on_failure: retry, timeout: timeoutMs } = keysOf(exporter);
-      const queue = queueOf(id, configuration, logger);
+      const queue = queueOf(id, configuration, notices);
       const requestBytesMax = requestBytesMaxOf(exporter.factory, queue);
       const signals = signalsOf(id, configuration);
       const delivery = deliveryOf(id, configuration);
-      return { id, sender, queue, retry, timeoutMs, requestBytesMax, delivery, signals };
+      return { id, sender: component as Exporter, queue, retry, timeoutMs, requestBytesMax, delivery, signals };
     });
-    const provider = extensions.get(storageOf(configuration) ?? "");
-    const storage =
-      provider !== undefined && isStorageProvider(provider)
-        ? provider.createStorage({ headerNames: partitionHeaders(configuration) })
-        : undefined;
-    return createQueues({ clock, logger, meter, destinations, ...(storage && { storage }) });
+  }
+}
+
+class GraphBuilder {
+  readonly #settings: GraphSettings;
+  readonly #former: Graph | undefined;
+  readonly #queues: QueueGeneration;
+  readonly #ledger: Ledger;
+  readonly #processors = new Map<string, PlacedProcessor>();
+
+  constructor(settings: GraphSettings, former: Graph | undefined, queues: QueueGeneration, ledger: Ledger) {
+    this.#settings = settings;
+    this.#former = former;
+    this.#queues = queues;
+    this.#ledger = ledger;
+  }
+
+  build(ends: GraphEnds): Graph {
+    const { configuration } = this.#settings;
+    const heads = new Map<string, Consumer>();
+    for (const [id, pipeline] of configuration.pipelines) heads.set(id, this.#createPipeline(id, pipeline));
+    const receivers = this.#createReceivers(heads);
+    return { ...ends, configuration, queues: this.#queues, processors: this.#processors, receivers };
   }
 
   /** From the exporters backwards, so that each consumer is made knowing its next. */
-  #createPipeline(id: string, pipeline: ConfiguredPipeline, queues: Queues): Consumer {
+  #createPipeline(id: string, pipeline: ConfiguredPipeline): Consumer {
     const stages = pipeline.processors.map((processor) => ({ processor, shortfall: "dropped" as const }));
-    const account = queues.ledger.pipeline(id, pipeline.signal, stages);
-    let next: Consumer = fanOut(pipeline.exporters.map((exporter) => exporterEntry(queues, exporter)));
+    const account = this.#ledger.pipeline(id, pipeline.signal, stages);
+    let next: Consumer = fanOut(pipeline.exporters.map((exporter) => exporterEntry(this.#queues, exporter)));
     next = account.at(stages.length, next);
     let mutatesData = false;
     for (const [position, name] of [...pipeline.processors.entries()].toReversed()) {
       const items = this.#itemsOf(name, pipeline.signal);
-      const processor = this.#createProcessor(name, id, pipeline.signal, items.behind(next));
+      const { processor, next: junction } = this.#placeProcessor(name, id, pipeline.signal);
+      junction.connect(this.#queues, items.behind(next));
       // An editor anywhere in the pipeline edits the batch that the pipeline was given.
       mutatesData ||= processor.mutatesData;
       next = account.at(position, items.before(position === 0 ? processor : withMovesMade(processor)));
@@ -135,39 +195,75 @@ class GraphBuilder {
 
   #itemsOf(name: string, signal: Signal): ProcessorItems {
     const { id } = this.#settings.configuration.processors.get(name)!;
-    return new ProcessorItems(this.#componentSettings(`processors.${name}`, id), signal);
+    return new ProcessorItems(settingsOf(this.#settings, `processors.${name}`, id), signal);
   }
 
-  #createProcessor(name: string, pipelineId: string, signal: Signal, next: Consumer): Component & Consumer {
+  #placeProcessor(name: string, pipelineId: string, signal: Signal): PlacedProcessor {
+    const configured = this.#settings.configuration.processors.get(name)!;
+    const key = `${pipelineId} ${name}`;
+    const known = this.#former?.processors.get(key);
+    const isSame = known !== undefined && this.#former?.configuration.processors.get(name) === configured;
+    const standing = isSame ? known : this.#createProcessor(name, pipelineId, signal);
+    this.#processors.set(key, standing);
+    return standing;
+  }
+
+  #createProcessor(name: string, pipelineId: string, signal: Signal): PlacedProcessor {
     const { id, factory, config } = this.#settings.configuration.processors.get(name)!;
     const path = `processors.${name}`;
-    const settings = this.#componentSettings(path, id, { pipeline: pipelineId });
+    const settings = settingsOf(this.#settings, path, id, { pipeline: pipelineId });
+    const next = new Junction();
     const processor = placed(path, () => factory.create(signal, settings, config, next));
-    this.#processors.push({ path, component: processor });
-    return processor;
+    return { place: new Place(path, processor), processor, next };
   }
 
-  #createReceivers(heads: ReadonlyMap<string, Consumer>): PlacedComponent[] {
+  #createReceivers(heads: ReadonlyMap<string, Consumer>): Map<string, PlacedReceiver> {
+    const { receivers } = this.#settings.configuration;
+    return new Map(
+      [...receivers.keys()].flatMap((name) => {
+        const consumers = this.#consumersOf(name, heads);
+        if (consumers.size === 0) return [];
+        const standing = this.#placeReceiver(name, [...consumers.keys()]);
+        for (const [signal, consumer] of consumers) standing.nexts.get(signal)!.connect(this.#queues, consumer);
+        return [[name, standing] as const];
+      }),
+    );
+  }
+
+  #consumersOf(name: string, heads: ReadonlyMap<string, Consumer>): Map<Signal, Consumer> {
     const { receivers, pipelines } = this.#settings.configuration;
-    return [...receivers].flatMap(([name, { id, factory, config }]) => {
-      const consumers: Partial<Record<Signal, Consumer>> = {};
-      for (const signal of factory.signals) {
-        const reached = [...pipelines].filter(
-          ([, pipeline]) => pipeline.signal === signal && pipeline.receivers.includes(name),
-        );
-        if (reached.length > 0) consumers[signal] = fanOut(reached.map(([pipelineId]) => heads.get(pipelineId)!));
-      }
-      if (Object.keys(consumers).length === 0) return [];
-      const path = `receivers.${name}`;
-      const settings = this.#componentSettings(path, id);
-      return [{ path, component: placed(path, () => factory.create(settings, config, consumers as SignalConsumers)) }];
-    });
+    const consumers = new Map<Signal, Consumer>();
+    for (const signal of receivers.get(name)!.factory.signals) {
+      const reached = [...pipelines].filter(
+        ([, pipeline]) => pipeline.signal === signal && pipeline.receivers.includes(name),
+      );
+      if (reached.length > 0) consumers.set(signal, fanOut(reached.map(([pipelineId]) => heads.get(pipelineId)!)));
+    }
+    return consumers;
   }
 
-  #componentSettings(path: string, id: ComponentId, fields: LogFields = {}): Settings {
-    const { clock, logger, meter } = this.#settings;
-    return { id, logger: logger.with({ component: path, ...fields }), meter, clock };
+  /** A receiver is told once which signals it serves: with others it is another one. */
+  #placeReceiver(name: string, signals: readonly Signal[]): PlacedReceiver {
+    const configured = this.#settings.configuration.receivers.get(name)!;
+    const known = this.#former?.receivers.get(name);
+    const isSame = this.#former?.configuration.receivers.get(name) === configured;
+    if (known !== undefined && isSame && isSameSet([...known.nexts.keys()], signals)) return known;
+    const { id, factory, config } = configured;
+    const path = `receivers.${name}`;
+    const nexts = new Map(signals.map((signal) => [signal, new Junction()]));
+    const consumers = Object.fromEntries(nexts) as SignalConsumers;
+    const create = (): Component => factory.create(settingsOf(this.#settings, path, id), config, consumers);
+    return { place: new Place(path, placed(path, create)), nexts };
   }
+}
+
+function settingsOf(
+  { clock, logger, meter }: GraphSettings,
+  path: string,
+  id: ComponentId,
+  fields: LogFields = {},
+): Settings {
+  return { id, logger: logger.with({ component: path, ...fields }), meter, clock };
 }
 
 /**
@@ -193,7 +289,11 @@ function withMovesMade(processor: Consumer): Consumer {
 /** A queue is made for each signal that reaches the exporter. */
 function signalsOf(exporter: string, { pipelines }: Configuration): Signal[] {
   const reaching = [...pipelines.values()].filter(({ exporters }) => exporters.includes(exporter));
-  return [...new Set(reaching.map(({ signal }) => signal))];
+  return [...new Set(reaching.map(({ signal }) => signal))].toSorted();
+}
+
+function isSameSet(left: readonly Signal[], right: readonly Signal[]): boolean {
+  return left.length === right.length && left.every((signal) => right.includes(signal));
 }
 
 /** A factory that throws names its component. */

@@ -1,15 +1,24 @@
 import { systemClock, type Clock } from "../core/clock.ts";
-import type { Component, Host, Listening } from "../core/component.ts";
+import type { Listening } from "../core/component.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Configuration } from "../config/configuration.ts";
+import { formatProblems } from "../config/problem.ts";
 import { isHealthWatcher } from "../core/health.ts";
+import { SharedSockets } from "../net/shared-sockets.ts";
 import type { LedgerSnapshot } from "../queue/ledger.ts";
+import { createQueues } from "../queue/queues.ts";
+import type { QueueStorage } from "../queue/storage.ts";
+import { isStorageProvider } from "../queue/storage-provider.ts";
 import { AdminDoor } from "./admin-door.ts";
 import { storageFolderOf } from "./admin-socket.ts";
-import { buildGraph, type Graph, type PlacedComponent } from "./graph.ts";
+import { Changeover, stopAll } from "./changeover.ts";
+import { describeChanges, isTelemetryChanged, restartProblems, withUnchanged } from "./configuration-changes.ts";
+import { buildEnds, buildGraph, placesOf, type Graph, type GraphEnds } from "./graph.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
 import { ComponentHealth } from "./component-health.ts";
 import { OwnTelemetry } from "./own-telemetry.ts";
+import type { Place, Premises } from "./place.ts";
+import { partitionHeaders, storageOf } from "./storages.ts";
 
 export interface ServiceSettings {
   readonly configuration: Configuration;
@@ -20,45 +29,59 @@ export interface ServiceSettings {
 }
 
 /**
- * A running gateway: the graph, what it listens on, its own metrics.
+ * A running gateway: the graph that is in force, and what outlives it: queues, listening sockets, its own metrics.
  *
  * Start: extensions, exporters, queues, processors, receivers: whoever takes data starts after all that it goes to.
  * Shutdown goes the other way, within one deadline: receivers stop accepting, processors flush, queues drain, exporters close.
+ * Reload: the next graph is built and started beside this one, and takes over if it stands (changeover.ts).
  */
 export class Service {
   readonly metrics: MetricsRegistry;
   readonly #settings: ServiceSettings;
-  readonly #graph: Graph;
-  readonly #listening: Listening[] = [];
-  readonly #started: PlacedComponent[] = [];
+  readonly #clock: Clock;
+  readonly #premises: Premises;
   readonly #telemetry: OwnTelemetry;
   readonly #admin: AdminDoor;
-  readonly #health: ComponentHealth;
+  /** Given to the storage when it is made; grows with what reloads bring. */
+  readonly #headerNames: string[];
+  readonly #retiring = new Map<Changeover, Promise<void>>();
+  /** Aborts when a shutdown's patience ends. */
+  readonly #end = new AbortController();
+  #graph: Graph;
+  #reloading: Promise<unknown> = Promise.resolve();
   #shutdown: Promise<void> | undefined;
 
   /** Creates all components and starts none. Throws an Error that names the component that cannot be created. */
   constructor(settings: ServiceSettings) {
     this.#settings = settings;
-    const { configuration, logger, clock = systemClock } = settings;
+    const { configuration, logger, clock = systemClock, onFatal } = settings;
+    this.#clock = clock;
     const config = configuration.service.telemetry;
     const { level } = config.metrics;
     this.metrics = new MetricsRegistry(level === "none" ? "basic" : level);
     this.#telemetry = new OwnTelemetry({ config, registry: this.metrics, clock, logger });
-    this.#graph = buildGraph({ configuration, clock, logger, meter: this.metrics });
+    this.#headerNames = partitionHeaders(configuration);
+    const graphSettings = { configuration, clock, logger, meter: this.metrics };
+    const ends = buildEnds(graphSettings, undefined);
+    const storage = this.#createStorage(ends);
+    const { destinations } = ends;
+    const queues = createQueues({ clock, logger, meter: this.metrics, destinations, ...(storage && { storage }) });
+    this.#graph = buildGraph(graphSettings, undefined, ends, queues.current, queues.ledger);
     this.#admin = new AdminDoor({ folder: storageFolderOf(configuration), logger });
-    this.#health = new ComponentHealth(clock);
-    const { extensions, exporters, processors, receivers } = this.#graph;
-    for (const { path } of [...extensions, ...exporters, ...processors, ...receivers])
-      this.#health.set(path, "created");
-    for (const { component } of extensions) if (isHealthWatcher(component)) component.watchHealth(this.#health);
+    const health = new ComponentHealth(clock);
+    this.#premises = { queues, sockets: new SharedSockets(), health, logger, onFatal };
+    const places = placesOf(this.#graph);
+    for (const place of places) place.enter(queues.current);
+    health.replace(places.map(({ status }) => status));
+    for (const { component } of places) if (isHealthWatcher(component)) component.watchHealth(health);
   }
 
   get listening(): readonly Listening[] {
-    return this.#listening;
+    return placesOf(this.#graph).flatMap(({ listening }) => listening);
   }
 
   get ledger(): LedgerSnapshot {
-    return this.#graph.queues.ledger.snapshot();
+    return this.#premises.queues.ledger.snapshot();
   }
 
   /** Where the gateway's own metrics are served, with the real ports. */
@@ -68,18 +91,29 @@ export class Service {
 
   /** Rejects with the error of the first component that does not start, after what had started is shut down again. */
   async start(): Promise<void> {
+    const { extensions, exporters, processors, receivers } = this.#graph;
     try {
       await this.#telemetry.start();
-      await this.#startAll(this.#graph.extensions);
-      await this.#startAll(this.#graph.exporters);
-      await this.#graph.queues.start();
+      await this.#startAll(extensions.values());
+      await this.#startAll(exporters.values());
+      await this.#premises.queues.start();
       await this.#admin.start();
-      await this.#startAll(this.#graph.processors);
-      await this.#startAll(this.#graph.receivers);
+      await this.#startAll([...processors.values()].map(({ place }) => place));
+      await this.#startAll([...receivers.values()].map(({ place }) => place));
     } catch (error) {
       await this.shutdown();
       throw error;
     }
+  }
+
+  /**
+   * Puts this configuration in the place of the one that is in force; one reload after the other. Resolves with a line for
+   * each thing that has changed. Rejects with why it cannot be, and then nothing has changed.
+   */
+  reload(configuration: Configuration): Promise<readonly string[]> {
+    const reloaded = this.#reloading.then(() => this.#reload(configuration));
+    this.#reloading = reloaded.catch(() => undefined);
+    return reloaded;
   }
 
   /** Idempotent, and legal before start. Ends within `signalbox.shutdown_timeout` and a moment. Never rejects. */
@@ -88,77 +122,87 @@ export class Service {
     return this.#shutdown;
   }
 
+  async #reload(written: Configuration): Promise<readonly string[]> {
+    if (this.#shutdown !== undefined) throw new Error("the gateway is stopping");
+    const { configuration: former } = this.#graph;
+    const configuration = withUnchanged(former, written);
+    const problems = restartProblems(former, configuration);
+    if (problems.length > 0) throw new Error(formatProblems(problems));
+    const changes = describeChanges(former, configuration);
+    const changeover = this.#prepareChangeover(configuration);
+    await changeover.prepare();
+    // While it started, the gateway may have been told to stop.
+    if (this.#shutdown !== undefined) {
+      await changeover.abandon();
+      throw new Error("the gateway is stopping");
+    }
+    changeover.apply();
+    this.#graph = changeover.next;
+    this.#retire(changeover);
+    return [...changes, ...this.#noteTelemetry(former, configuration)];
+  }
+
+  #prepareChangeover(configuration: Configuration): Changeover {
+    const { queues } = this.#premises;
+    const settings = { configuration, clock: this.#clock, logger: this.#settings.logger, meter: this.metrics };
+    const ends = buildEnds(settings, this.#graph);
+    const next = buildGraph(settings, this.#graph, ends, queues.prepare(ends.destinations), queues.ledger);
+    const patienceMs = this.#graph.configuration.signalbox.shutdown_timeout;
+    this.#addHeaderNames(configuration);
+    return new Changeover({ premises: this.#premises, clock: this.#clock, former: this.#graph, next, patienceMs });
+  }
+
+  /** Entries that are queued may be partitioned by names that are gone, so none is taken away. */
+  #addHeaderNames(configuration: Configuration): void {
+    const names = partitionHeaders(configuration).filter((name) => !this.#headerNames.includes(name));
+    this.#headerNames.push(...names);
+  }
+
+  #retire(changeover: Changeover): void {
+    const retired = changeover.retire(this.#end.signal).finally(() => this.#retiring.delete(changeover));
+    this.#retiring.set(changeover, retired);
+  }
+
+  #noteTelemetry(former: Configuration, next: Configuration): string[] {
+    return isTelemetryChanged(former, next) ? ["service.telemetry changed: it is read when the gateway starts"] : [];
+  }
+
+  #createStorage({ extensions }: GraphEnds): QueueStorage | undefined {
+    const provider = extensions.get(storageOf(this.#settings.configuration) ?? "")?.component;
+    if (provider === undefined || !isStorageProvider(provider)) return undefined;
+    return provider.createStorage({ headerNames: this.#headerNames });
+  }
+
   async #shutDown(): Promise<void> {
-    const { configuration, clock = systemClock } = this.#settings;
-    const patience = new AbortController();
-    const timer = clock.after(configuration.signalbox.shutdown_timeout, () => patience.abort());
-    const { receivers, processors, exporters, extensions, queues } = this.#graph;
-    this.#health.stop();
+    const patience = this.#end;
+    this.#premises.health.stop();
+    const timer = this.#clock.after(this.#graph.configuration.signalbox.shutdown_timeout, () => patience.abort());
     // What waits for room would hold its receiver until its own deadline; it is refused now, with a hint when to come back.
-    queues.refuseWaiting();
-    await this.#stopAll(receivers, patience.signal);
-    await this.#stopAll(processors, patience.signal);
-    await queues.shutdown(patience.signal);
+    this.#premises.queues.refuseWaiting();
+    await this.#untilNotReloading(patience.signal);
+    const { receivers, processors, exporters, extensions } = this.#graph;
+    const leaving = [...this.#retiring.keys()].flatMap(({ leavingReceivers }) => leavingReceivers);
+    const receiving = [...receivers.values()].map(({ place }) => place);
+    await stopAll([...receiving, ...leaving], patience.signal);
+    await stopAll(
+      [...processors.values()].map(({ place }) => place),
+      patience.signal,
+    );
+    await Promise.all([this.#premises.queues.shutdown(patience.signal), ...this.#retiring.values()]);
     await this.#admin.stop();
-    await this.#stopAll(exporters, patience.signal);
-    await this.#stopAll(extensions, patience.signal);
+    await stopAll([...exporters.values()], patience.signal);
+    await stopAll([...extensions.values()], patience.signal);
     await this.#telemetry.stop(patience.signal);
     timer.cancel();
   }
 
-  async #startAll(placed: readonly PlacedComponent[]): Promise<void> {
-    for (const place of placed) {
-      // Before it starts: one that fails half way must be shut down like the others.
-      this.#started.push(place);
-      await this.#start(place);
-    }
+  /** One that is under way gives up once its components have started, which may hang. */
+  async #untilNotReloading(signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    await Promise.race([this.#reloading, aborted]);
   }
 
-  /** Whatever a component says of why it cannot start, the error says whose it is: two may have a `tls` each. */
-  async #start({ path, component }: PlacedComponent): Promise<void> {
-    this.#health.set(path, "starting");
-    try {
-      await component.start(this.#host(path));
-      this.#health.set(path, "ok");
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      throw message.startsWith(path) ? error : new Error(`${path}: ${message}`, { cause: error });
-    }
-  }
-
-  async #stopAll(placed: readonly PlacedComponent[], signal: AbortSignal): Promise<void> {
-    const running = placed.filter((place) => this.#started.includes(place));
-    await Promise.all(running.map(({ path, component }) => this.#stop(path, component, signal)));
-  }
-
-  async #stop(path: string, component: Component, signal: AbortSignal): Promise<void> {
-    this.#health.set(path, "stopping");
-    try {
-      await component.shutdown(signal);
-      this.#health.set(path, "stopped");
-    } catch (error) {
-      this.#settings.logger.error(
-        `${path}: shutdown failed: ${error instanceof Error ? error.message : String(error)}`,
-      );
-    }
-  }
-
-  #host(path: string): Host {
-    const { queues } = this.#graph;
-    return {
-      admit: (settings) => queues.admit(settings),
-      doors: queues.doors,
-      reportPressure: (reporter, pressure) => queues.reportPressure(reporter, pressure),
-      reportListening: (listening) => void this.#listening.push(listening),
-      reportFatal: (_id, error) => {
-        this.#health.set(path, "fatal_error", error.message);
-        this.#settings.logger.error(`${path} cannot go on: ${error.message}`);
-        this.#settings.onFatal(error);
-      },
-      reportPermanent: (_id, error) => {
-        this.#health.set(path, "permanent_error", error.message);
-        this.#settings.logger.error(`${path} does not work: ${error.message}`);
-      },
-    };
+  async #startAll(places: Iterable<Place>): Promise<void> {
+    for (const place of places) await place.start(this.#premises, this.#graph.queues);
   }
 }

@@ -10,5 +10,6 @@ export const localStoreExporterFactory: ExporterFactory<LocalStoreConfig> = {
   config: localStoreConfig,
   signals: SIGNALS,
   delivery: "secondary",
+  isExclusive: true,
   create: (settings, config) => new LocalStoreExporter(settings, config),
 };

@@ -15,6 +15,7 @@ export const fileStorageExtensionFactory: ExtensionFactory<FileStorageConfig> = 
   type: "file_storage",
   config: fileStorageConfig,
   signals: SIGNALS,
+  isExclusive: true,
   create: (settings, config) => new FileStorage(settings, config),
 };
 
