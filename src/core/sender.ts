@@ -1,5 +1,6 @@
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { ClientMetadata } from "./client-metadata.ts";
+import type { Labels } from "./meter.ts";
 import type { Signal } from "./signal.ts";
 
 /** One request to a backend: one or more admitted payloads, concatenated. The same object is used for all its attempts. */
@@ -31,4 +32,6 @@ export interface Sender {
    * `signal` aborts at the attempt's timeout or at the end of the shutdown's patience.
    */
   send(request: OutgoingRequest, signal: AbortSignal): Promise<SendResult>;
+  /** Where requests of a signal go, as labels of the metrics that count them. Absent: no address to speak of. */
+  addressLabels?(signal: Signal): Labels;
 }

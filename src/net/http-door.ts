@@ -79,6 +79,8 @@ export interface HttpDoorSettings extends ListenSettings {
   readonly responseHeaders?: Readonly<Record<string, string>>;
   /** The answer to what never reaches a route: 404, 405, 408, 415. Default: textAnswer. */
   readonly fault?: (status: number, message: string, mediaType: string) => HttpAnswer;
+  /** Told of every request that was answered. Absent: nothing is measured. */
+  readonly observe?: (exchange: HttpExchange) => void;
 }
 
 export interface HttpTimeouts {
@@ -196,6 +198,7 @@ export class HttpDoor {
 
   #serve(request: IncomingMessage, response: ServerResponse, asksFirst: boolean): void {
     this.#unused.delete(request.socket);
+    if (this.#settings.observe !== undefined) this.#observe(request, response, this.#settings.observe);
     const abort = new AbortController();
     response.once("close", () => {
       if (!response.writableFinished) abort.abort();
@@ -208,6 +211,26 @@ export class HttpDoor {
       .then((answer) => this.#send(exchange, answer))
       // A route whose refuse() throws, or whose headers are none, is a bug that costs its request and nothing more.
       .catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+  }
+
+  #observe(request: IncomingMessage, response: ServerResponse, observe: (exchange: HttpExchange) => void): void {
+    const { clock, endpoint, tls } = this.#settings;
+    const startedMs = clock.monotonicMs();
+    const { path } = splitUrl(request.url);
+    response.once("finish", () => {
+      const size = Number(request.headers["content-length"]);
+      observe({
+        method: request.method ?? "",
+        route: this.#routes.has(path) ? path : undefined,
+        status: response.statusCode,
+        address: endpoint.host,
+        port: request.socket.localPort ?? endpoint.port,
+        isTls: tls !== undefined,
+        requestBytes: Number.isNaN(size) ? undefined : size,
+        responseBytes: Number(response.getHeader("content-length") ?? 0),
+        durationMs: clock.monotonicMs() - startedMs,
+      });
+    });
   }
 
   async #answer(exchange: Exchange): Promise<HttpAnswer> {
@@ -332,6 +355,21 @@ export class HttpDoor {
       if (closesAfterwards) request.socket.end();
     });
   }
+}
+
+/** What became of one request, for whoever measures. */
+export interface HttpExchange {
+  readonly method: string;
+  /** undefined where the path is none of the door's. */
+  readonly route: string | undefined;
+  readonly status: number;
+  readonly address: string;
+  readonly port: number;
+  readonly isTls: boolean;
+  /** On the wire; undefined where the sender did not say before. */
+  readonly requestBytes: number | undefined;
+  readonly responseBytes: number;
+  readonly durationMs: number;
 }
 
 /** One request and its response while the door works on it. */

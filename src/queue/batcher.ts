@@ -31,6 +31,10 @@ export class Batcher {
     this.#config = config;
   }
 
+  get laneCount(): number {
+    return this.#lanes.size;
+  }
+
   add(entry: QueueEntry, nowMs: number): void {
     const lane = this.#laneOf(entry, nowMs);
     lane.entries.push(entry);

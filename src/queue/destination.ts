@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/logger.ts";
-import type { Meter } from "../core/meter.ts";
+import type { Labels, Meter } from "../core/meter.ts";
 import type { Sender } from "../core/sender.ts";
 import { ITEM_WORDS, SIGNALS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
@@ -12,6 +12,7 @@ import { DestinationHealth } from "./destination-health.ts";
 import { DirectDestination } from "./direct-destination.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
+import { QueueSizes } from "./queue-sizes.ts";
 import { RoomQueue } from "./room.ts";
 import type { RoomList } from "./room.ts";
 import { SendingQueue } from "./sending-queue.ts";
@@ -112,6 +113,7 @@ export class Destination {
     const { id, queue: config, delivery } = this.settings;
     const isRequired = delivery === "required";
     const enqueueFailed = this.#office.ledger.enqueueFailed(id, signal);
+    this.#office.ledger.address(id, signal, this.#addressLabels(signal));
     if (isRequired && (!config.enabled || config.wait_for_result)) {
       return { kind: "direct", direct: this.#createDirect(signal), enqueueFailed };
     }
@@ -149,8 +151,10 @@ export class Destination {
       config,
       delivery,
       room,
+      sizes: QueueSizes.of(this.#office.meter, this.settings.id, this.#addressLabels(signal)),
     });
     this.queues.push(queue);
+    this.#measurePartitions(queue);
     return queue;
   }
 
@@ -173,6 +177,24 @@ export class Destination {
     if (room === undefined) return;
     gauge("queue_size", "What the sending queue holds, in its sizer's unit.", () => room.used);
     gauge("queue_capacity", "What the sending queue can hold, in its sizer's unit.", () => room.limit);
+  }
+
+  /** Only where senders are batched apart, as in the Collector; a partition that stands empty is gone, so it has no capacity. */
+  #measurePartitions({ signal, config }: SendingQueue): void {
+    if ((config.batch?.metadata_keys ?? []).length === 0) return;
+    const labels = { exporter: this.settings.id, data_type: signal };
+    const description = "Senders that are batched apart right now.";
+    const read = (): number => this.queues.findLast((queue) => queue.signal === signal)?.partitionCount ?? 0;
+    this.#office.meter.observableGauge(
+      "otelcol_exporter_queue_batch_partition_cache_size",
+      labels,
+      { description, level: "normal" },
+      read,
+    );
+  }
+
+  #addressLabels(signal: Signal): Labels {
+    return this.settings.sender.addressLabels?.(signal) ?? {};
   }
 
   /** For the log line of a destination that went away. */

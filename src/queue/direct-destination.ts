@@ -3,11 +3,10 @@ import type { ClientMetadata } from "../core/client-metadata.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { RETRY_AFTER_MS_DEFAULT } from "../core/limits.ts";
-import type { Counter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
 import type { Delivery, DeliveryOutcome } from "./delivery.ts";
 import type { Journal } from "./journal.ts";
-import type { DestinationAccount } from "./ledger-accounts.ts";
+import type { DestinationAccount, LedgerMetric } from "./ledger-accounts.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RoomQueue } from "./room.ts";
 import { Turns } from "./turns.ts";
@@ -39,7 +38,7 @@ export class DirectDestination {
   readonly #delivery: Delivery;
   readonly #turns: Turns;
   readonly #account: DestinationAccount;
-  readonly #sendFailed: Counter;
+  readonly #sendFailed: LedgerMetric;
   readonly #ledger: Ledger;
   readonly #journal: Journal;
   readonly #clock: Clock;
@@ -120,14 +119,14 @@ export class DirectDestination {
   #settle(outcome: DeliveryOutcome, items: number): ConsumeError | undefined {
     const error = this.#refusal(outcome);
     if (error !== undefined) {
-      this.#sendFailed.add(items);
+      this.#sendFailed.add(items, error);
       return error;
     }
     const { admitted, sent, rejected } = this.#account;
     const deltas = [
       { counter: admitted, items },
       { counter: sent, items: outcome.sent },
-      { counter: rejected, items: outcome.rejected },
+      { counter: rejected, items: outcome.rejected, error: outcome.error },
     ];
     this.#ledger.apply(deltas);
     this.#journal.note(deltas);

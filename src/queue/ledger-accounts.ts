@@ -1,4 +1,4 @@
-import type { Counter } from "../core/meter.ts";
+import type { ConsumeError } from "../core/errors.ts";
 import { ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import type { LedgerDelta } from "./storage.ts";
@@ -6,22 +6,27 @@ import type { LedgerDelta } from "./storage.ts";
 /** What a figure of the ledger is about: this process, or all whose totals the queue's storage has, this one included. */
 export type LedgerScope = "run" | "ever";
 
+/** The gateway's own metric that counts the same as a line of the ledger. `error` is why, where the line is of failures. */
+export interface LedgerMetric {
+  add(items: number, error?: ConsumeError): void;
+}
+
 /** One line of the ledger, in items. Values are of this process; `before` is what earlier ones counted, from the storage. */
 export class LedgerCounter {
   readonly id: string;
   value = 0;
   before = 0;
   /** The gateway's own metric that counts the same, where there is one. */
-  readonly #metric: Counter | undefined;
+  readonly #metric: LedgerMetric | undefined;
 
-  constructor(id: string, metric?: Counter) {
+  constructor(id: string, metric?: LedgerMetric) {
     this.id = id;
     this.#metric = metric;
   }
 
-  add(items: number): void {
+  add(items: number, error?: ConsumeError): void {
     this.value += items;
-    this.#metric?.add(items);
+    this.#metric?.add(items, error);
   }
 
   of(scope: LedgerScope): number {

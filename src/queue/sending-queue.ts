@@ -15,6 +15,7 @@ import type { Journal } from "./journal.ts";
 import type { DestinationAccount } from "./ledger-accounts.ts";
 import type { Ledger } from "./ledger.ts";
 import type { QueueEntry } from "./queue-entry.ts";
+import type { QueueSizes } from "./queue-sizes.ts";
 import type { RoomList, RoomQueue } from "./room.ts";
 import type { LedgerDelta } from "./storage.ts";
 
@@ -32,6 +33,8 @@ export interface SendingQueueSettings {
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Only where they are shown. */
+  readonly sizes?: QueueSizes | undefined;
 }
 
 /** Whatever a queue is to hold before its successor may stand alone: what the former one still has in its hands. */
@@ -119,7 +122,14 @@ export class SendingQueue {
     if (this.#heir !== undefined) return this.#bequeath(entry, this.#heir);
     this.#batcher.add(entry, this.#now());
     this.#queuedItems += entry.itemCount;
+    // What a storage still held comes before the start, and was enqueued in an earlier process.
+    if (this.#isStarted) this.#settings.sizes?.enqueued({ itemCount: entry.itemCount, size: entry.bytes });
     this.#dispatch();
+  }
+
+  /** Senders that are batched apart right now. */
+  get partitionCount(): number {
+    return this.#batcher.laneCount;
   }
 
   /**
@@ -298,6 +308,7 @@ export class SendingQueue {
       const client = this.#clientOf(entries);
       for (const payload of this.#requestsOf(payloads)) {
         const request: OutgoingRequest = { signal: this.signal, payload, client };
+        if (this.config.batch !== undefined) this.#settings.sizes?.batched(payload);
         const patience = hasSettled(outcome) ? withoutLeave(this.#patience) : this.#patience;
         outcome = sumOutcomes(outcome, await this.#settings.delivery.deliver(request, patience));
       }
@@ -341,8 +352,8 @@ export class SendingQueue {
     const { account } = this;
     const deltas: LedgerDelta[] = [];
     if (outcome.sent > 0) deltas.push({ counter: account.sent, items: outcome.sent });
-    if (outcome.rejected > 0) deltas.push({ counter: account.rejected, items: outcome.rejected });
-    if (outcome.expired > 0) deltas.push({ counter: account.expired, items: outcome.expired });
+    if (outcome.rejected > 0) deltas.push({ counter: account.rejected, items: outcome.rejected, error: outcome.error });
+    if (outcome.expired > 0) deltas.push({ counter: account.expired, items: outcome.expired, error: outcome.error });
     if (unreadable > 0) deltas.push({ counter: account.dropped.for("unreadable"), items: unreadable });
     const { ledger, journal, rooms } = this.#settings;
     ledger.apply(deltas);

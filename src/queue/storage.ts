@@ -1,5 +1,6 @@
 import type { Enlisted, SeenKey, StateChange } from "../core/admission.ts";
 import type { ClientMetadata } from "../core/client-metadata.ts";
+import type { ConsumeError } from "../core/errors.ts";
 import type { Signal } from "../core/signal.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 
@@ -118,6 +119,8 @@ export interface StoredKey extends SeenKey {
 export interface LedgerDelta {
   readonly counter: { readonly id: string };
   readonly items: number;
+  /** Why they failed, for the metrics; not stored. */
+  readonly error?: ConsumeError | undefined;
 }
 
 export interface ReplayedEntry {

@@ -1,3 +1,4 @@
+import type { Labels } from "../../core/meter.ts";
 import { formatEndpoint, parseEndpoint } from "../../config/types.ts";
 
 /** `endpoint` as grpc-js wants it. */
@@ -28,6 +29,13 @@ export function parseGrpcEndpoint(text: string): GrpcEndpoint | { readonly probl
   const [authority = "", ...path] = rest.split("/");
   if (path.join("") !== "") return { problem: "a gRPC address has no path" };
   return parseTarget("dns:", authority, SCHEMES[scheme]);
+}
+
+/** As labels of metrics; a Unix socket has a path in the place of both. */
+export function addressLabels({ name }: GrpcEndpoint): Labels {
+  const parsed = parseEndpoint(name);
+  if ("problem" in parsed || parsed.path !== undefined) return { server_address: name };
+  return { server_address: parsed.host, server_port: String(parsed.port) };
 }
 
 function parseTarget(

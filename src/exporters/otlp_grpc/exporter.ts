@@ -1,5 +1,6 @@
 import type { Exporter, Settings } from "../../core/component.ts";
 import { ConsumeError } from "../../core/errors.ts";
+import type { Labels } from "../../core/meter.ts";
 import type { OutgoingRequest, SendResult } from "../../core/sender.ts";
 import {
   ANSWER_BYTES_MAX,
@@ -10,16 +11,17 @@ import {
   resultFromPartialSuccess,
   secretsOf,
 } from "../../net/backend-answers.ts";
+import { GrpcClientCalls } from "../../net/call-metrics.ts";
 import { revealHeaders } from "../../net/client-config.ts";
 import type { ClientTls } from "../../net/client-tls.ts";
 import { ClientTlsReload } from "../../net/client-tls-reload.ts";
-import type { GrpcReply } from "../../net/grpc-client.ts";
+import type { GrpcCall, GrpcReply } from "../../net/grpc-client.ts";
 import { OTLP_METHODS } from "../../net/otlp-methods.ts";
 import { decodePartialSuccess, GRPC_CODES } from "../../net/rpc-status.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
 import { createClient, type ExporterClient } from "./clients.ts";
 import type { OtlpGrpcConfig } from "./config.ts";
-import { type GrpcEndpoint, parseGrpcEndpoint } from "./endpoint.ts";
+import { addressLabels, type GrpcEndpoint, parseGrpcEndpoint } from "./endpoint.ts";
 
 /** Sends Export requests over gRPC: the bytes as they are, framed and compressed by a client (clients.ts). */
 export class OtlpGrpcExporter implements Exporter {
@@ -28,6 +30,7 @@ export class OtlpGrpcExporter implements Exporter {
   readonly #endpoint: GrpcEndpoint;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #backend: Backend;
+  readonly #calls: GrpcClientCalls | undefined;
   #client: ExporterClient | undefined;
   #tls: ClientTlsReload | undefined;
 
@@ -37,6 +40,7 @@ export class OtlpGrpcExporter implements Exporter {
     this.#settings = settings;
     this.#config = config;
     this.#endpoint = endpoint;
+    this.#calls = GrpcClientCalls.of(settings.meter, settings.clock, addressLabels(endpoint));
     this.#headers = revealHeaders(config.headers);
     this.#backend = { name: endpoint.name, protocol: "grpc", secrets: secretsOf(Object.values(this.#headers)) };
   }
@@ -69,10 +73,19 @@ export class OtlpGrpcExporter implements Exporter {
       message: joinSlices(request.payload),
       timeoutMs: this.#config.timeout,
     };
-    const reply = await this.#client.call(call, signal);
+    const reply = await this.#call(this.#client, call, signal);
     if (reply.code === GRPC_CODES.OK) return this.#readSuccess(request, reply);
     if (signal.aborted) throw errorFromAbort(signal, this.#backend);
     throw isAnswerTooLarge(reply) ? errorFromLargeAnswer(this.#backend) : errorFromGrpcAnswer(reply, this.#backend);
+  }
+
+  addressLabels(): Labels {
+    return addressLabels(this.#endpoint);
+  }
+
+  #call(client: ExporterClient, call: GrpcCall, signal: AbortSignal): Promise<GrpcReply> {
+    if (this.#calls === undefined) return client.call(call, signal);
+    return this.#calls.time(call.path, () => client.call(call, signal));
   }
 
   #readSuccess(request: OutgoingRequest, reply: GrpcReply): SendResult {

@@ -1,5 +1,6 @@
 import type { Exporter, Settings } from "../../core/component.ts";
 import { ConsumeError } from "../../core/errors.ts";
+import type { Labels } from "../../core/meter.ts";
 import type { OutgoingRequest, SendResult } from "../../core/sender.ts";
 import { SIGNALS, type Signal } from "../../core/signal.ts";
 import { USER_AGENT } from "../../core/version.ts";
@@ -12,10 +13,11 @@ import {
   resultFromPartialSuccess,
   secretsOf,
 } from "../../net/backend-answers.ts";
+import { HttpClientCalls, urlLabels } from "../../net/call-metrics.ts";
 import { revealHeaders } from "../../net/client-config.ts";
 import type { ClientTls } from "../../net/client-tls.ts";
 import { ClientTlsReload } from "../../net/client-tls-reload.ts";
-import { HttpClient, type HttpReply, LargeAnswerError } from "../../net/http-client.ts";
+import { HttpClient, type HttpPost, type HttpReply, LargeAnswerError } from "../../net/http-client.ts";
 import { decodePartialSuccess, type PartialSuccess, partialSuccessFromJson } from "../../net/rpc-status.ts";
 import { CONTENT_TYPES, encodeBody, type BodySettings } from "./body.ts";
 import type { OtlpHttpConfig } from "./config.ts";
@@ -37,12 +39,14 @@ export class OtlpHttpExporter implements Exporter {
   readonly #body: BodySettings;
   readonly #destinations: ReadonlyMap<Signal, Destination>;
   readonly #proxy: URL | undefined;
+  readonly #calls: HttpClientCalls | undefined;
   #client: HttpClient | undefined;
   #tls: ClientTlsReload | undefined;
 
   constructor(settings: Settings, config: OtlpHttpConfig) {
     this.#settings = settings;
     this.#config = config;
+    this.#calls = HttpClientCalls.of(settings.meter, settings.clock);
     const { encoding, compression, compression_params } = config;
     this.#body = { encoding, compression, level: compression_params.level };
     const headers = revealHeaders(config.headers);
@@ -85,7 +89,7 @@ export class OtlpHttpExporter implements Exporter {
     if (signal.aborted) throw errorFromAbort(signal, backend);
     const client = this.#client;
     if (client === undefined) throw notRunning(backend);
-    const reply = await client.post({ url, headers: this.#headers, body }, signal).catch((error: unknown) => {
+    const reply = await this.#post(client, { url, headers: this.#headers, body }, signal).catch((error: unknown) => {
       throw this.#client === client ? errorFromFailure(error, signal, backend) : notRunning(backend);
     });
     if (reply.status < 200 || reply.status > 299) {
@@ -93,6 +97,17 @@ export class OtlpHttpExporter implements Exporter {
     }
     const partial = readSuccess(request.signal, reply);
     return resultFromPartialSuccess(partial, request.payload.itemCount, backend);
+  }
+
+  addressLabels(signal: Signal): Labels {
+    const destination = this.#destinations.get(signal);
+    return destination === undefined ? {} : urlLabels(destination.url);
+  }
+
+  #post(client: HttpClient, post: HttpPost, signal: AbortSignal): Promise<HttpReply> {
+    if (this.#calls === undefined) return client.post(post, signal);
+    const size = post.body.reduce((sum, slice) => sum + slice.byteLength, 0);
+    return this.#calls.time(post.url, size, () => client.post(post, signal));
   }
 
   async #encode({ signal, payload }: OutgoingRequest, backend: Backend): Promise<readonly Uint8Array[]> {

@@ -3,6 +3,7 @@ import type { Endpoint } from "../../config/endpoint.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Receiver, Settings } from "../../core/component.ts";
 import type { SignalConsumers } from "../../core/consumer.ts";
+import { HttpServerCalls, timedHandlers } from "../../net/call-metrics.ts";
 import { revealHeaders } from "../../net/client-config.ts";
 import { Cors } from "../../net/cors.ts";
 import { HttpDoor } from "../../net/http-door.ts";
@@ -109,7 +110,7 @@ export class OtlpReceiver implements Receiver {
     const { http } = this.#config.protocols;
     const door = createGrpcDoor(config, this.#settings, {
       ...this.#listenSettings(config, "grpc", host),
-      methods: otlpMethods(intake, this.#next),
+      methods: timedHandlers(otlpMethods(intake, this.#next), this.#settings.meter, this.#settings.clock),
       messageBytesMax: messageBytesMax(config),
       streamsMax: streamsMax(config),
       includeMetadata: config.include_metadata,
@@ -126,6 +127,7 @@ export class OtlpReceiver implements Receiver {
   #httpDoor(host: Host, config: OtlpHttpConfig, tls: ServerTls | undefined): NamedDoor {
     const intake = new OtlpIntake(this.#settings, host, "http");
     const { allowed_origins: origins = [] } = config.cors ?? {};
+    const calls = HttpServerCalls.of(this.#settings.meter, this.#settings.clock);
     const door = new HttpDoor({
       ...this.#listenSettings(config, "http", host),
       routes: otlpRoutes(intake, config, this.#next, this.#settings),
@@ -135,6 +137,7 @@ export class OtlpReceiver implements Receiver {
       timeouts: httpTimeouts(config),
       responseHeaders: lowerCaseNames(revealHeaders(config.response_headers)),
       fault: httpFault,
+      ...(calls !== undefined && { observe: (exchange) => calls.record(exchange) }),
       ...(tls !== undefined && { tls }),
       ...(config.cors !== undefined && origins.length > 0 && { cors: new Cors(config.cors) }),
     });

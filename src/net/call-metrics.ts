@@ -1,0 +1,218 @@
+import type { Clock } from "../core/clock.ts";
+import { ConsumeError } from "../core/errors.ts";
+import type { Histogram, Labels, Meter } from "../core/meter.ts";
+import type { HttpAnswer } from "./backend-answers.ts";
+import type { GrpcReply } from "./grpc-client.ts";
+import type { GrpcHandler } from "./grpc-door.ts";
+import type { HttpExchange } from "./http-door.ts";
+import { GRPC_CODES } from "./rpc-status.ts";
+import { toRpcStatus } from "./sender-answers.ts";
+
+/**
+ * Calls that go out and come in, by OpenTelemetry's semantic conventions for HTTP and RPC, under the names that the
+ * Collector's page gives them. All are of level detailed: below it `of()` gives undefined, and nobody looks at a clock.
+ */
+
+/** As the conventions advise for durations, in seconds. */
+const SECOND_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+/** The Collector leaves OpenTelemetry's default bounds, which end at 10,000; a request of OTLP is mostly larger. */
+const BYTE_BOUNDS = Array.from({ length: 18 }, (_, power) => 128 * 2 ** power);
+
+class Calls {
+  readonly clock: Clock;
+  readonly #meter: Meter;
+  readonly #fixed: Labels;
+
+  constructor(meter: Meter, clock: Clock, fixed: Labels) {
+    this.clock = clock;
+    this.#meter = meter;
+    this.#fixed = fixed;
+  }
+
+  seconds(name: string, description: string, labels: Labels): Histogram {
+    return this.#histogram(name, { description, unit: "s" }, labels, SECOND_BOUNDS);
+  }
+
+  bytes(name: string, description: string, labels: Labels): Histogram {
+    return this.#histogram(name, { description, unit: "By" }, labels, BYTE_BOUNDS);
+  }
+
+  #histogram(
+    name: string,
+    described: { readonly description: string; readonly unit: string },
+    labels: Labels,
+    bounds: readonly number[],
+  ): Histogram {
+    return this.#meter.histogram(name, { ...this.#fixed, ...labels }, { ...described, level: "detailed" }, bounds);
+  }
+}
+
+const HTTP = { network_protocol_name: "http", network_protocol_version: "1.1" };
+
+/** `http_client_request_duration` and `_body_size`. */
+export class HttpClientCalls {
+  readonly #calls: Calls;
+
+  static of(meter: Meter, clock: Clock): HttpClientCalls | undefined {
+    return meter.shows("detailed") ? new HttpClientCalls(new Calls(meter, clock, HTTP)) : undefined;
+  }
+
+  private constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  /** Times `post`, a request to `url` with a body of `size` bytes, and gives back what it gives. */
+  async time<R extends HttpAnswer>(url: URL, size: number, post: () => Promise<R>): Promise<R> {
+    const startedMs = this.#calls.clock.monotonicMs();
+    let outcome: Labels = { error_type: "_OTHER" };
+    try {
+      const reply = await post();
+      outcome = { http_response_status_code: String(reply.status) };
+      return reply;
+    } catch (error) {
+      outcome = { error_type: errorCode(error) };
+      throw error;
+    } finally {
+      this.#record(url, size, this.#calls.clock.monotonicMs() - startedMs, outcome);
+    }
+  }
+
+  #record(url: URL, size: number, durationMs: number, outcome: Labels): void {
+    const { server_address, server_port } = urlLabels(url);
+    const labels = {
+      ...outcome,
+      http_request_method: "POST",
+      server_address,
+      server_port,
+      url_scheme: url.protocol.slice(0, -1),
+    };
+    const durations = this.#calls.seconds("http_client_request_duration", "Duration of HTTP client requests.", labels);
+    durations.record(durationMs / 1000);
+    this.#calls.bytes("http_client_request_body_size", "Size of HTTP client request bodies.", labels).record(size);
+  }
+}
+
+/** `http_server_request_duration`, `_request_body_size` and `_response_body_size`. */
+export class HttpServerCalls {
+  readonly #calls: Calls;
+
+  static of(meter: Meter, clock: Clock): HttpServerCalls | undefined {
+    return meter.shows("detailed") ? new HttpServerCalls(new Calls(meter, clock, HTTP)) : undefined;
+  }
+
+  private constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  record({ method, route, status, port, address, isTls, requestBytes, responseBytes, durationMs }: HttpExchange): void {
+    const labels = {
+      http_request_method: KNOWN_METHODS.has(method) ? method : "_OTHER",
+      http_response_status_code: String(status),
+      ...(route !== undefined && { http_route: route }),
+      server_address: address,
+      server_port: String(port),
+      url_scheme: isTls ? "https" : "http",
+    };
+    const bytes = (name: string, what: string): Histogram =>
+      this.#calls.bytes(`http_server_${name}_body_size`, `Size of HTTP server ${what} bodies.`, labels);
+    const durations = this.#calls.seconds("http_server_request_duration", "Duration of HTTP server requests.", labels);
+    durations.record(durationMs / 1000);
+    if (requestBytes !== undefined) bytes("request", "request").record(requestBytes);
+    bytes("response", "response").record(responseBytes);
+  }
+}
+
+/** A method that a client made up is no label. */
+const KNOWN_METHODS = new Set([
+  "CONNECT",
+  "DELETE",
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PATCH",
+  "POST",
+  "PUT",
+  "QUERY",
+  "TRACE",
+]);
+
+const RPC = { rpc_system_name: "grpc" };
+
+/** `rpc_client_call_duration`. */
+export class GrpcClientCalls {
+  readonly #calls: Calls;
+
+  /** `server` are the labels that name the backend. */
+  static of(meter: Meter, clock: Clock, server: Labels): GrpcClientCalls | undefined {
+    return meter.shows("detailed") ? new GrpcClientCalls(new Calls(meter, clock, { ...RPC, ...server })) : undefined;
+  }
+
+  private constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  /** Times one call of the method at `path`. */
+  async time(path: string, call: () => Promise<GrpcReply>): Promise<GrpcReply> {
+    const startedMs = this.#calls.clock.monotonicMs();
+    const reply = await call();
+    const description = "Measures the duration of an outgoing Remote Procedure Call (RPC).";
+    const durations = this.#calls.seconds("rpc_client_call_duration", description, rpcLabels(path, reply.code));
+    durations.record((this.#calls.clock.monotonicMs() - startedMs) / 1000);
+    return reply;
+  }
+}
+
+/**
+ * `rpc_server_call_duration`: from the message that is there as a whole to the answer. What a door refuses before is not
+ * in it.
+ */
+export function timedHandlers(
+  handlers: ReadonlyMap<string, GrpcHandler>,
+  meter: Meter,
+  clock: Clock,
+): ReadonlyMap<string, GrpcHandler> {
+  if (!meter.shows("detailed")) return handlers;
+  const calls = new Calls(meter, clock, RPC);
+  return new Map([...handlers].map(([path, handler]) => [path, timed(path, handler, calls)]));
+}
+
+function timed(path: string, handler: GrpcHandler, calls: Calls): GrpcHandler {
+  return async (request, call) => {
+    const startedMs = calls.clock.monotonicMs();
+    let code: number = GRPC_CODES.OK;
+    try {
+      return await handler(request, call);
+    } catch (error) {
+      ({ code } = toRpcStatus(ConsumeError.from(error)));
+      throw error;
+    } finally {
+      const description = "Measures the duration of an incoming Remote Procedure Call (RPC).";
+      const durations = calls.seconds("rpc_server_call_duration", description, rpcLabels(path, code));
+      durations.record((calls.clock.monotonicMs() - startedMs) / 1000);
+    }
+  };
+}
+
+const CODE_NAMES = new Map<number, string>(Object.entries(GRPC_CODES).map(([name, code]) => [code, name]));
+
+function rpcLabels(path: string, code: number): Labels {
+  const status = CODE_NAMES.get(code) ?? "UNKNOWN";
+  const labels = { rpc_method: path.slice(1), rpc_response_status_code: status };
+  return code === GRPC_CODES.OK ? labels : { ...labels, error_type: status };
+}
+
+/** `ECONNREFUSED`, or the error's class: few different ones, and nothing that a backend wrote. */
+function errorCode(error: unknown): string {
+  if (!(error instanceof Error)) return "_OTHER";
+  return "code" in error && typeof error.code === "string" ? error.code : error.name;
+}
+
+/** Where requests to a URL go, as labels. */
+export function urlLabels(url: URL): { server_address: string; server_port: string; url_path: string } {
+  const standard = url.protocol === "https:" ? "443" : "80";
+  return {
+    server_address: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    server_port: url.port === "" ? standard : url.port,
+    url_path: url.pathname,
+  };
+}
