@@ -116,7 +116,7 @@ export class Audit {
 }
 
 /** Walks protobuf's fields in any order, which the Collector makes use of: it writes them in descending order. */
-class Fields {
+export class Fields {
   readonly #bytes: Buffer;
   readonly #stop: number;
   #at: number;
