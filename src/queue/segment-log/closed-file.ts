@@ -14,18 +14,19 @@ export async function writeClosed(disk: Disk, folder: string, state: ClosedState
   await disk.writeFile(folder, CLOSED_NAME, Buffer.from(JSON.stringify(state)));
 }
 
-/** undefined after a crash, and where the file is no whole JSON. It is removed: what is written from now on makes it stale. */
-export async function takeClosed(disk: Disk, folder: string): Promise<ClosedState | undefined> {
-  const text = await readText(disk, folder).catch(() => undefined);
-  if (text === undefined) return undefined;
-  await disk.remove(folder, CLOSED_NAME).catch(() => undefined);
+/** undefined after a crash, and where the file is no whole JSON: torn or damaged, it says nothing. */
+export async function readClosed(disk: Disk, folder: string): Promise<ClosedState | undefined> {
   try {
-    const state: unknown = JSON.parse(text);
+    const state: unknown = JSON.parse(await readText(disk, folder));
     return isClosedState(state) ? state : undefined;
   } catch {
-    // Torn or damaged: as after a crash.
     return undefined;
   }
+}
+
+/** What is written from now on makes it stale. One that cannot be removed is found out by its size (log-replay.ts). */
+export async function removeClosed(disk: Disk, folder: string): Promise<void> {
+  await disk.remove(folder, CLOSED_NAME).catch(() => undefined);
 }
 
 async function readText(disk: Disk, folder: string): Promise<string> {
