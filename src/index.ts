@@ -5,7 +5,10 @@ import type { Listening } from "./core/component.ts";
 import type { Logger } from "./core/logger.ts";
 import { formatProblems, type Problem } from "./config/problem.ts";
 import type { LedgerSnapshot } from "./queue/ledger.ts";
+import { systemClock } from "./core/clock.ts";
 import { loadGateway } from "./service/load.ts";
+import { ProcessorMemory } from "./service/processor-memory.ts";
+import { type ReadConfiguration, Reloader } from "./service/reloader.ts";
 import { Service } from "./service/service.ts";
 
 export type { Listening, LedgerSnapshot, Logger, Problem };
@@ -28,6 +31,11 @@ export interface Gateway {
   readonly listening: readonly Listening[];
   /** In items; what came, and what became of it. */
   readonly ledger: LedgerSnapshot;
+  /**
+   * Puts another configuration in force, or the same text again with its environment, files and processors as they are
+   * now. Resolves with a line for each change. Rejects with why it cannot be: then the running one stays as it is.
+   */
+  reload(configuration?: GatewaySettings["configuration"]): Promise<readonly string[]>;
   /** Stops accepting, drains what can be drained, ends within `signalbox.shutdown_timeout`. Idempotent, never rejects. */
   shutdown(): Promise<void>;
 }
@@ -45,12 +53,37 @@ export class ConfigurationError extends Error {
 
 /** Resolves with a gateway that accepts; rejects with a ConfigurationError, or with what a component said that could not start. */
 export async function startGateway(settings: GatewaySettings): Promise<Gateway> {
-  const { configuration: file, env = {}, processorFolders = [], logger = SILENT, onFatal = () => {} } = settings;
-  const loaded = await loadGateway({ files: [file], env, processorFolders });
+  const { env = {}, processorFolders = [], logger = SILENT, onFatal = () => {} } = settings;
+  let { configuration: file } = settings;
+  const memory = new ProcessorMemory();
+  const load = (): ReturnType<typeof loadGateway> => loadGateway({ files: [file], env, processorFolders, memory });
+  const loaded = await load();
   if (!loaded.ok) throw new ConfigurationError(loaded.problems);
   const service = new Service({ configuration: loaded.configuration, logger, onFatal });
   await service.start();
-  return service;
+  const read = async (): Promise<ReadConfiguration> => {
+    const again = await load();
+    return again.ok ? again : { ...again, message: formatProblems(again.problems) };
+  };
+  const { inputs, warnings } = loaded;
+  const reloader = new Reloader({ service, read, memory, logger, clock: systemClock, inputs, warnings });
+  return {
+    get listening() {
+      return service.listening;
+    },
+    get ledger() {
+      return service.ledger;
+    },
+    reload: async (next) => {
+      const former = file;
+      file = next ?? file;
+      const result = await reloader.reload();
+      if (result.ok) return result.changes;
+      file = former;
+      throw new Error(result.message);
+    },
+    shutdown: () => service.shutdown(),
+  };
 }
 
 const SILENT: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, with: () => SILENT };

@@ -1,32 +1,51 @@
 import { sleep, systemClock } from "../core/clock.ts";
+import { formatProblems } from "../config/problem.ts";
 import type { Logger } from "../core/logger.ts";
 import { VERSION } from "../core/version.ts";
 import { formatBanner } from "../service/banner.ts";
 import { createConsoleLogger, toLogFields } from "../service/console-logger.ts";
 import { formatLedger } from "../service/ledger-text.ts";
-import { findProcessorAtFault } from "../service/processor-fault.ts";
+import { InputWatch } from "../service/input-watch.ts";
+import { loadGateway, type LoadInputs } from "../service/load.ts";
+import { findProcessorAtFault, type ProcessorOrigin } from "../service/processor-fault.ts";
+import { loadStartMs, ProcessorMemory } from "../service/processor-memory.ts";
+import { type ReadConfiguration, Reloader } from "../service/reloader.ts";
 import { Service } from "../service/service.ts";
 import { StrayFaults } from "../service/stray-faults.ts";
-import { readGatewayArgs } from "./gateway-args.ts";
+import { type GatewayArgs, readGatewayArgs } from "./gateway-args.ts";
 import { type CliIo, EXIT_FAILED, EXIT_OK } from "./io.ts";
 import { loadAndReport, type LoadedGateway } from "./load-command.ts";
 import { commandName } from "./package.ts";
 
 /** `signalbox run`: the gateway until it is told to stop. 0 after a clean stop, 1 where it could not start or go on, 2 for a bad configuration. */
 export async function runGatewayCommand(args: string[], io: CliIo): Promise<number> {
-  const gatewayArgs = readGatewayArgs("run", args, io);
+  const memory = new ProcessorMemory();
+  const sinceMs = loadStartMs(systemClock);
+  const gatewayArgs = readGatewayArgs("run", args, io, [], ["no-watch"]);
   if (typeof gatewayArgs === "number") return gatewayArgs;
-  const loaded = await loadAndReport(gatewayArgs, io);
+  const loaded = await loadAndReport(gatewayArgs, io, memory);
   if (typeof loaded === "number") return loaded;
   const { level, encoding, initial_fields: fields } = loaded.configuration.service.telemetry.logs;
   const logger = createConsoleLogger({ clock: systemClock, write: io.stderr, level, encoding }, toLogFields(fields));
-  return runService(loaded, logger, io);
+  return runService({ gatewayArgs, loaded, memory, sinceMs, logger, io });
 }
 
-async function runService(loaded: LoadedGateway, logger: Logger, io: CliIo): Promise<number> {
+interface Run {
+  readonly gatewayArgs: GatewayArgs;
+  readonly loaded: LoadedGateway;
+  readonly memory: ProcessorMemory;
+  /** What it was loaded from is not older. */
+  readonly sinceMs: number;
+  readonly logger: Logger;
+  readonly io: CliIo;
+}
+
+async function runService(run: Run): Promise<number> {
+  const { loaded, logger, io } = run;
   const end = new EndOfRun();
+  const origins = [...loaded.processorOrigins];
   using guards = new DisposableStack();
-  guards.use(guardProcess(loaded, logger, end));
+  guards.use(guardProcess(origins, logger, end));
   let service: Service;
   try {
     service = new Service({ configuration: loaded.configuration, logger, onFatal: () => end.request(EXIT_FAILED) });
@@ -41,12 +60,52 @@ async function runService(loaded: LoadedGateway, logger: Logger, io: CliIo): Pro
     io.stderr(`${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_FAILED;
   }
+  guards.use(await followInputs(run, service, origins));
   io.stdout(formatBanner({ version: VERSION, listening: service.listening, command: commandName() }));
   const exitCode = await end.requested;
   logger.info("stopping: no more is accepted, what is queued is sent");
   await service.shutdown();
   io.stderr(formatLedger(service.ledger));
   return exitCode;
+}
+
+/** Reloads on SIGHUP and, unless it was told not to, when what the configuration was read from changes. */
+async function followInputs(run: Run, service: Service, origins: ProcessorOrigin[]): Promise<Disposable> {
+  const { gatewayArgs, loaded, memory, sinceMs, logger } = run;
+  const reloader = new Reloader({
+    service,
+    read: () => readAgain(run),
+    memory,
+    logger,
+    clock: systemClock,
+    inputs: withPaths(loaded.inputs, gatewayArgs),
+    warnings: loaded.warnings,
+    // Code of a processor that was replaced may still run, so no origin is forgotten.
+    onOrigins: (found) => void origins.push(...found.filter(({ file }) => !origins.some((own) => own.file === file))),
+  });
+  const stack = new DisposableStack();
+  const onHangUp = (): void => void reloader.reload();
+  process.on("SIGHUP", onHangUp);
+  stack.defer(() => void process.off("SIGHUP", onHangUp));
+  if (gatewayArgs.own["no-watch"] !== undefined || !loaded.configuration.signalbox.watch) return stack;
+  const onChange = async (): Promise<void> => void (await reloader.reload());
+  const watch = stack.use(new InputWatch({ clock: systemClock, onChange }));
+  await reloader.follow(watch, sinceMs);
+  return stack;
+}
+
+async function readAgain({ gatewayArgs, memory, io }: Run): Promise<ReadConfiguration> {
+  const { files, problems } = gatewayArgs.reread();
+  const own = withPaths({ files: [], folders: [] }, gatewayArgs);
+  if (problems.length > 0) return { ok: false, message: problems.join("\n"), inputs: own };
+  const { processorFolders } = gatewayArgs;
+  const loaded = await loadGateway({ files, processorFolders, env: io.env, memory });
+  const inputs = withPaths(loaded.inputs, gatewayArgs);
+  return loaded.ok ? { ...loaded, inputs } : { ok: false, message: formatProblems(loaded.problems), inputs };
+}
+
+function withPaths({ files, folders }: LoadInputs, { paths }: GatewayArgs): LoadInputs {
+  return { files: [...paths, ...files], folders };
 }
 
 /** Resolves with the exit code at the first reason to stop; later reasons change nothing. */
@@ -71,7 +130,7 @@ const ALIVE_MS = 2 ** 31 - 1;
  * stray promise) is logged once with its line and costs nothing else; any other error that nobody caught is our bug, after
  * which the state cannot be trusted: the gateway drains and ends.
  */
-function guardProcess({ processorOrigins }: LoadedGateway, logger: Logger, end: EndOfRun): Disposable {
+function guardProcess(origins: readonly ProcessorOrigin[], logger: Logger, end: EndOfRun): Disposable {
   const strayFaults = new StrayFaults(logger, systemClock);
   let isStopping = false;
   const onSignal = (): void => {
@@ -81,7 +140,7 @@ function guardProcess({ processorOrigins }: LoadedGateway, logger: Logger, end: 
     end.request(EXIT_OK);
   };
   const onError = (thrown: unknown): void => {
-    const fault = findProcessorAtFault(thrown, processorOrigins);
+    const fault = findProcessorAtFault(thrown, origins);
     if (fault !== undefined) {
       strayFaults.report(fault);
       return;

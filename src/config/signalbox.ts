@@ -7,6 +7,10 @@ export const signalboxConfig = block({
     .array(z.string().min(1))
     .default([])
     .describe("Folders with processors written in TypeScript, relative to this file."),
+  watch: z
+    .boolean()
+    .default(true)
+    .describe("Whether `signalbox run` reloads when a file of the configuration changes; SIGHUP reloads in any case."),
   shutdown_timeout: duration({ default: "10s" }).describe("How long a shutdown may take to drain what is on its way."),
 });
 

@@ -6,6 +6,7 @@ import type { ProcessorFactory } from "../core/component.ts";
 import { isDefinedProcessor, type DefinedProcessor } from "../sdk/define.ts";
 import { guardAgainstExit } from "./processor-exit-guard.ts";
 import { explainImportFailure } from "./processor-import-failure.ts";
+import { loadStartMs, type ProcessorMemory } from "./processor-memory.ts";
 import { generationUrl, nextGeneration } from "./processor-modules.ts";
 import { runAs, type ProcessorOrigin } from "./processor-fault.ts";
 import { createUserProcessorFactory } from "./user-processor.ts";
@@ -24,6 +25,8 @@ export interface LoadSettings {
   /** Types that the gateway has itself; a user's processor must not take one of their names. */
   readonly builtInTypes?: readonly string[];
   readonly clock?: Clock;
+  /** Of the loads before: what it knows unchanged is not loaded again. Default: every file is loaded anew. */
+  readonly memory?: ProcessorMemory;
 }
 
 export interface LoadedProcessors {
@@ -45,7 +48,7 @@ const IMPORT_MS_MAX = 10_000;
 /**
  * Loads every processor of the folders: `<folder>/<type>.ts` or `<folder>/<type>/processor.ts` (.js, .mjs).
  * Relative folders start at the working directory. Never rejects: what is wrong is a problem, and the other files load.
- * Files are read anew at each call, which is how a reload gets to see them.
+ * Files are read anew at each call, which is how a reload gets to see them; with a memory, those that have changed.
  */
 export async function loadProcessors(
   folders: readonly string[],
@@ -64,10 +67,12 @@ class Loader implements LoadedProcessors {
   readonly #generation = nextGeneration();
   readonly #builtInTypes: readonly string[];
   readonly #clock: Clock;
+  readonly #memory: ProcessorMemory | undefined;
 
-  constructor({ builtInTypes = [], clock = systemClock }: LoadSettings) {
+  constructor({ builtInTypes = [], clock = systemClock, memory }: LoadSettings) {
     this.#builtInTypes = builtInTypes;
     this.#clock = clock;
+    this.#memory = memory;
   }
 
   async loadFolder(folder: string): Promise<void> {
@@ -77,7 +82,7 @@ class Loader implements LoadedProcessors {
   }
 
   async #loadFile(origin: ProcessorOrigin): Promise<void> {
-    const problem = this.#findClash(origin) ?? (await this.#import(origin));
+    const problem = this.#findClash(origin) ?? (await this.#load(origin));
     if (problem !== undefined) this.problems.push({ file: origin.shownFile, ...problem });
   }
 
@@ -96,7 +101,16 @@ class Loader implements LoadedProcessors {
     };
   }
 
+  async #load(origin: ProcessorOrigin): Promise<Omit<ProcessorProblem, "file"> | undefined> {
+    const known = await this.#memory?.unchanged(origin);
+    if (known === undefined) return this.#import(origin);
+    this.origins.push(origin);
+    this.factories.push(known);
+    return undefined;
+  }
+
   async #import(origin: ProcessorOrigin): Promise<Omit<ProcessorProblem, "file"> | undefined> {
+    const sinceMs = loadStartMs(this.#clock);
     let exports: unknown;
     try {
       exports = await this.#importInTime(origin);
@@ -109,8 +123,10 @@ class Loader implements LoadedProcessors {
     }
     const definition = pickProcessor(exports as Readonly<Record<string, unknown>>, origin.type);
     if ("message" in definition) return definition;
+    const factory = createUserProcessorFactory(definition, origin);
+    await this.#memory?.remember(origin, factory, this.#generation, sinceMs);
     this.origins.push(origin);
-    this.factories.push(createUserProcessorFactory(definition, origin));
+    this.factories.push(factory);
     return undefined;
   }
 
@@ -124,6 +140,7 @@ class Loader implements LoadedProcessors {
     try {
       return await Promise.race([module, sleep(this.#clock, IMPORT_MS_MAX, done.signal)]);
     } finally {
+      this.#memory?.noteFiles(origin, this.#generation);
       done.abort();
       alive.close();
     }

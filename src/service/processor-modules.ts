@@ -1,4 +1,6 @@
+import { realpathSync } from "node:fs";
 import { registerHooks, type ResolveFnOutput, type ResolveHookContext } from "node:module";
+import { fileURLToPath } from "node:url";
 import { moduleUrl } from "../core/package-files.ts";
 
 /**
@@ -20,6 +22,28 @@ const SDK_URLS: ReadonlyMap<string, string> = new Map([
 
 let generation = 0;
 let isHooked = false;
+
+/** By generation: which file imports which from beside it. One load's is a few strings. */
+const imports = new Map<number, Map<string, Set<string>>>();
+
+/** The file and all that it imports from beside it, directly or not, as far as that load has followed. */
+export function filesOf(file: string, current: number): string[] {
+  const edges = imports.get(current);
+  // Node follows links, so the importer's name in its own words is the file's real path.
+  const files = new Set([file]);
+  for (const path of files)
+    for (const imported of edges?.get(path) ?? edges?.get(realPath(path)) ?? []) files.add(imported);
+  return [...files];
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // It went away meanwhile; then nothing is known to import anything under that name.
+    return path;
+  }
+}
 
 /** Call once before the files of one load; what is imported then is read anew. Old generations stay in memory. */
 export function nextGeneration(): number {
@@ -44,9 +68,19 @@ function resolve(specifier: string, context: ResolveHookContext, nextResolve: Ne
   if (url?.protocol !== "file:" || url.pathname.includes("/node_modules/")) return result;
   const current = url.searchParams.get(GENERATION) ?? parentGeneration(context.parentURL);
   if (current === null) return result;
+  noteImport(context.parentURL, url, Number(current));
   url.searchParams.set(GENERATION, current);
   const format = url.pathname.endsWith(".ts") ? "module-typescript" : result.format;
   return { ...result, url: url.href, format };
+}
+
+function noteImport(parentUrl: string | undefined, url: URL, current: number): void {
+  const parent = parentUrl === undefined ? null : URL.parse(parentUrl);
+  if (parent?.searchParams.get(GENERATION) !== String(current)) return;
+  const edges = imports.get(current) ?? new Map<string, Set<string>>();
+  imports.set(current, edges);
+  const path = fileURLToPath(parent);
+  edges.set(path, (edges.get(path) ?? new Set()).add(fileURLToPath(url)));
 }
 
 function parentGeneration(parentUrl: string | undefined): string | null {
