@@ -1,6 +1,6 @@
 import type { Logger } from "../../core/logger.ts";
 import type { EntryRef } from "../storage.ts";
-import { type ClosedState, CLOSED_NAME, takeClosed } from "./closed-file.ts";
+import { type ClosedState, CLOSED_NAME, readClosed, removeClosed } from "./closed-file.ts";
 import { DamageReport } from "./damage.ts";
 import type { Disk } from "./disk.ts";
 import { FORMAT_VERSION, type SegmentEnd } from "./format.ts";
@@ -36,8 +36,19 @@ interface Segment {
   readonly read: ReadSegment;
 }
 
-/** Names in the folder that are ours beside segments: the lock's (core/folder-lock.ts), what was set aside, and these. */
-const OUR_NAMES = new Set([RESERVE_NAME, CLOSED_NAME, `${CLOSED_NAME}.new`, "lock.sqlite", "owner.json", "damaged"]);
+/**
+ * Names in the folder that are ours beside segments: the lock's (core/folder-lock.ts), the admin socket of a gateway that
+ * was killed, what was set aside, and these.
+ */
+const OUR_NAMES = new Set([
+  RESERVE_NAME,
+  CLOSED_NAME,
+  `${CLOSED_NAME}.new`,
+  "lock.sqlite",
+  "owner.json",
+  "admin.sock",
+  "damaged",
+]);
 
 /**
  * Reads all segments into the state, each record in its order, says what damage cost, and removes the files that count
@@ -62,13 +73,14 @@ class LogReplay {
   async run(): Promise<Replayed> {
     const { disk, folder, state } = this.#settings;
     const numbers = await this.#listSegments();
-    const closed = await takeClosed(disk, folder);
+    const closed = await readClosed(disk, folder);
     if (closed !== undefined) this.#noteClosed(closed, numbers);
     const segments = await this.#readAll(numbers);
     this.#apply(segments);
     if (closed !== undefined && this.#isNewest(closed, numbers)) state.setTotals(closed.totals);
     this.#report.finish();
     await this.#removeUncounted(segments);
+    await removeClosed(disk, folder);
     const last = segments.at(-1);
     const end = last && { segment: last.number, ...last.read.end };
     return { lastSegment: numbers.at(-1) ?? 0, end, nextSequence: this.#nextSequence };
