@@ -18,6 +18,30 @@ export function boundedHeaders(
   return kept;
 }
 
+/**
+ * From node's flat list of names and values; repeated ones are together, in the order of their first.
+ * `isWanted` is asked of lower-case names.
+ */
+export function headerLists(
+  raw: readonly string[],
+  isWanted: (name: string) => boolean = anyHeader,
+): [string, string[]][] {
+  const headers: [string, string[]][] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2) {
+    const name = raw[index]!.toLowerCase();
+    if (!isWanted(name)) continue;
+    // There are few, and node takes 128 over HTTP/2 and 2,000 over HTTP/1.1 at most: mostly a search costs less than a map.
+    const found = headers.find(([other]) => other === name);
+    if (found === undefined) headers.push([name, [raw[index + 1]!]]);
+    else found[1].push(raw[index + 1]!);
+  }
+  return headers;
+}
+
+function anyHeader(): boolean {
+  return true;
+}
+
 /** The peer's address as a person writes it: an IPv4 client of a socket that listens on `::` shows as `::ffff:10.0.0.1`. */
 export function plainAddress(address: string | undefined): string {
   if (address === undefined) return "";

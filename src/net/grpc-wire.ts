@@ -11,6 +11,7 @@
  *
  * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md and compression.md
  */
+import { headerLists } from "./client-headers.ts";
 import { encodeStatus } from "./rpc-status.ts";
 import type { RpcStatus } from "./rpc-status.ts";
 
@@ -104,14 +105,9 @@ const CALL_HEADERS: ReadonlySet<string> = new Set(["te", "content-type", "conten
 
 /** From node:http2's flat list of names and values, without what is the transport's own; repeated ones are together. */
 export function senderHeaders(raw: readonly string[]): [string, string[]][] {
-  const headers: [string, string[]][] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index]!;
-    if (name.startsWith(":") || name.startsWith("grpc-") || CALL_HEADERS.has(name)) continue;
-    // There are few, and node:http2 takes 128 at most: a search costs less than a map.
-    const found = headers.find(([other]) => other === name);
-    if (found === undefined) headers.push([name, [raw[index + 1]!]]);
-    else found[1].push(raw[index + 1]!);
-  }
-  return headers;
+  return headerLists(raw, isSendersOwn);
+}
+
+function isSendersOwn(name: string): boolean {
+  return !name.startsWith(":") && !name.startsWith("grpc-") && !CALL_HEADERS.has(name);
 }

@@ -9,7 +9,7 @@ import {
   RECORD_COLUMNS,
   REQUEST_GROUP_FIELD,
 } from "./batch-index.ts";
-import { MessageEncoder } from "./encode-message.ts";
+import { MessageEncoder, REFERENCE_BYTES_MIN } from "./encode-message.ts";
 import { writeGap, writeRecord } from "./encode-parts.ts";
 import { encodeRegrouped } from "./regroup.ts";
 import type { EncodedPayload } from "./types.ts";
@@ -19,8 +19,13 @@ import type { BatchState } from "./views/batch-state.ts";
 const ROOM_PER_BATCH = 1024;
 const ROOM_PER_EDITED_RECORD = 64;
 
+/**
+ * Where only groups were edited, long runs of records are referenced: room for them would lie about unused, and bytes
+ * outside V8's heap bring collections forward.
+ */
 function outputCapacity(state: BatchState): number {
-  return state.bytes.length + ROOM_PER_BATCH + state.editedRecordCount * ROOM_PER_EDITED_RECORD;
+  const copied = state.editedRecordCount === 0 ? Math.min(state.bytes.length, REFERENCE_BYTES_MIN) : state.bytes.length;
+  return copied + ROOM_PER_BATCH + state.editedRecordCount * ROOM_PER_EDITED_RECORD;
 }
 
 /** The batch as it stands: edited fields and the lengths above them are new, all else is as it came, in its order. */

@@ -5,7 +5,7 @@ import type { MessageEdits, Slice } from "./views/edits.ts";
 
 // A run of untouched bytes is referenced instead of copied where the copy would cost more than one more slice at the
 // socket, and only if it is a good part of what it keeps alive: an output never pins more than four times its size.
-const REFERENCE_BYTES_MIN = 16 * 1024;
+export const REFERENCE_BYTES_MIN = 16 * 1024;
 const REFERENCE_PART_MIN = 1 / 4;
 
 /**

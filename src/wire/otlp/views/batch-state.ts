@@ -56,7 +56,8 @@ export class BatchState {
     this.#isReleased = true;
     this.#bytes = NO_BYTES;
     this.original = NO_BYTES;
-    for (const edits of [this.resourceEdits, this.scopeEdits]) edits.clear();
+    this.resourceEdits.clear();
+    this.scopeEdits.clear();
     this.#recordEdits = undefined;
     this.#plan = undefined;
   }
