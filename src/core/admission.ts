@@ -25,7 +25,10 @@ export type Remembered =
   | { readonly state: "done" }
   | { readonly state: "joined"; readonly outcome: Promise<void> };
 
-/** A component's own state that must be stored, or dropped, together with the admission (connectors use it). */
+/**
+ * A component's own state that must be stored, or dropped, together with the admission (connectors use it). It is given
+ * back by Host.stateOf(); without a storage it lives as long as the process.
+ */
 export interface StateChange {
   /** The component's id. */
   readonly owner: string;

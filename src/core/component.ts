@@ -45,6 +45,12 @@ export interface Host {
   /** Opens an admission; the opener must commit or discard it. */
   admit(settings: AdmissionSettings): Admission;
   readonly doors: DoorBudget;
+  /**
+   * What the component `owner` attached to admissions (Admission.attach), latest values, as a copy: by this process, and
+   * where the queues have a storage by those before it. Whole in the start() of processors, connectors and receivers:
+   * the storage is read before, behind extensions and exporters.
+   */
+  stateOf(owner: string): ReadonlyMap<string, Uint8Array>;
   /** For net/listener.ts. Absent: whoever listens has a socket of its own, which a reload closes and opens again. */
   readonly sockets?: ListeningSockets;
   /** Reported by memory_limiter; a condition of room for all doors, not an error thrown at a batch. */

@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { ConsumeError, worstError } from "../core/errors.ts";
 import type { Counter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
+import type { ComponentStates } from "./component-states.ts";
 import type { DirectDestination } from "./direct-destination.ts";
 import type { Journal } from "./journal.ts";
 import type { ReceiverAccount } from "./ledger-accounts.ts";
@@ -32,6 +33,7 @@ export interface AdmissionOffice {
   readonly rooms: RoomList;
   readonly journal: Journal;
   readonly seenKeys: SeenKeys;
+  readonly states: ComponentStates;
   readonly ledger: Ledger;
   /** undefined where no such destination is configured for this signal. */
   target(destination: string, signal: Signal): Target | undefined;
@@ -185,6 +187,7 @@ export class QueueAdmission implements Admission, TallyKeeper {
     this.office.ledger.apply(deltas);
     plan.countDropped();
     for (const key of this.#keys) this.office.seenKeys.done(key);
+    for (const change of this.#changes) this.office.states.apply(change);
     this.#account?.settle("accepted", this.#items);
   }
 

@@ -7,6 +7,7 @@ import type { Destination, DestinationOffice, DestinationSettings } from "./dest
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
 import type { RoomList } from "./room.ts";
+import type { ComponentStates } from "./component-states.ts";
 import type { SeenKeys } from "./seen-keys.ts";
 
 /**
@@ -18,6 +19,7 @@ export class QueueGeneration implements AdmissionOffice {
   readonly rooms: RoomList;
   readonly journal: Journal;
   readonly seenKeys: SeenKeys;
+  readonly states: ComponentStates;
   readonly ledger: Ledger;
   readonly destinations: readonly DestinationSettings[];
   readonly #targets = new Map<string, Target>();
@@ -25,13 +27,14 @@ export class QueueGeneration implements AdmissionOffice {
   #onSettled: (() => void)[] = [];
 
   constructor(
-    office: DestinationOffice & { readonly seenKeys: SeenKeys },
+    office: DestinationOffice & { readonly seenKeys: SeenKeys; readonly states: ComponentStates },
     destinations: readonly DestinationSettings[],
   ) {
     this.clock = office.clock;
     this.rooms = office.rooms;
     this.journal = office.journal;
     this.seenKeys = office.seenKeys;
+    this.states = office.states;
     this.ledger = office.ledger;
     this.destinations = destinations;
   }

@@ -9,6 +9,7 @@ import type { Meter } from "../core/meter.ts";
 import type { Sender } from "../core/sender.ts";
 import { ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
+import { ComponentStates } from "./component-states.ts";
 import { retrySchema, sendingQueueSchema } from "./config.ts";
 import { Destination } from "./destination.ts";
 import type { DestinationOffice, DestinationSettings } from "./destination.ts";
@@ -67,6 +68,8 @@ export interface Queues {
   /** The last step but the exporters': sends what is queued until it is empty or `signal` aborts; says what is left. */
   shutdown(signal: AbortSignal): Promise<readonly LeftOver[]>;
   reportPressure(reporter: string, pressure: Pressure): void;
+  /** What a component attached to admissions that were kept; whole once start() has resolved. */
+  stateOf(owner: string): ReadonlyMap<string, Uint8Array>;
   readonly doors: DoorBudget;
   readonly ledger: Ledger;
 }
@@ -104,7 +107,7 @@ class GatewayQueues implements Queues {
   readonly #settings: QueuesSettings;
   readonly #storage: QueueStorage;
   readonly #pressure = new PressureBoard();
-  readonly #office: DestinationOffice & { readonly seenKeys: SeenKeys };
+  readonly #office: DestinationOffice & { readonly seenKeys: SeenKeys; readonly states: ComponentStates };
   readonly #destinations = new Map<string, Destination>();
   /** Of destinations that no configuration has at present. */
   readonly #parked = new Map<string, SendingQueue>();
@@ -126,7 +129,7 @@ class GatewayQueues implements Queues {
     const rooms = new RoomList({ clock, pressure, syncP99Ms: () => journal.syncP99Ms() });
     this.ledger = ledger;
     this.doors = new SharedDoorBudget({ clock, pressure, bytesMax: doorBytesMax });
-    this.#office = { clock, logger, meter, rooms, journal, ledger, random, seenKeys: new SeenKeys(clock) };
+    this.#office = { clock, logger, meter, rooms, journal, ledger, random, seenKeys: new SeenKeys(clock), states: new ComponentStates() };
     this.#current = this.prepare(settings.destinations);
     for (const each of settings.destinations) this.#destinations.set(each.id, new Destination(each, this.#office));
     this.#current.use(this.#destinations.values());
@@ -172,7 +175,7 @@ class GatewayQueues implements Queues {
     await this.#storage.replay({
       entry: (entry) => this.#takeOver(entry),
       seen: (key) => this.#office.seenKeys.add(key),
-      state: () => undefined,
+      state: (change) => this.#office.states.apply(change),
       total: (counterId, items) => this.ledger.restore(counterId, items),
     });
     this.#settleLedger();
@@ -191,6 +194,10 @@ class GatewayQueues implements Queues {
 
   reportPressure(reporter: string, pressure: Pressure): void {
     this.#pressure.report(reporter, pressure);
+  }
+
+  stateOf(owner: string): ReadonlyMap<string, Uint8Array> {
+    return this.#office.states.of(owner);
   }
 
   /** Never rejects. */

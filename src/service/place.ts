@@ -103,6 +103,7 @@ export class Place {
     return {
       admit: (settings) => (this.#generation ?? queues).admit(settings),
       doors: queues.doors,
+      stateOf: (owner) => queues.stateOf(owner),
       sockets,
       reportPressure: (reporter, pressure) => queues.reportPressure(`${reporter} ${this.#number}`, pressure),
       reportListening: (listening) => void this.listening.push(listening),

@@ -332,6 +332,7 @@ function hostWith(parts: (host: Host) => Partial<Host>) {
         receiver.start({
           admit: (given) => host.admit(given),
           doors: host.doors,
+          stateOf: (owner) => host.stateOf(owner),
           reportPressure: (...given) => host.reportPressure(...given),
           reportListening: (given) => host.reportListening(given),
           reportFatal: (...given) => host.reportFatal(...given),

@@ -103,6 +103,10 @@ export class Stage implements AsyncDisposable, Host {
     return admission;
   }
 
+  stateOf(): ReadonlyMap<string, Uint8Array> {
+    return new Map();
+  }
+
   reportPressure(_reporter: string, pressure: Pressure): void {
     this.pressures.push(pressure);
   }

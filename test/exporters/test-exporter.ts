@@ -48,6 +48,7 @@ export const NO_HOST: Host = {
     acquire: () => Promise.reject(new Error("an exporter is no door")),
     pressure: "none",
   },
+  stateOf: () => new Map(),
   reportPressure: () => {},
   reportListening: () => {},
   reportFatal: (_id, error) => {

@@ -34,6 +34,7 @@ async function open(config: object, health?: Health): Promise<Opened> {
       throw new Error("a health check admits nothing");
     },
     doors: new OpenBudget(),
+    stateOf: () => new Map(),
     reportPressure: () => {},
     reportListening: ({ address }) => void (url = address),
     reportFatal: (_id, error) => {

@@ -102,6 +102,7 @@ export class TestGateway {
     return {
       admit: (settings) => new TestAdmission(settings, (arrival) => this.onCommit(arrival)),
       doors: this.budget,
+      stateOf: () => new Map(),
       reportPressure: () => undefined,
       reportListening: (listening) => this.listening.push(listening),
       reportFatal: (_id, error) => {
