@@ -16,9 +16,9 @@ const typesOptions = async (): Promise<string> => (await import("./types-args.ts
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   run: {
-    usage: "run [--config LOCATION] [--set KEY=VALUE] [--processors DIR]",
+    usage: "run [--config LOCATION] [--set KEY=VALUE] [--processors DIR] [--no-watch]",
     summary: "run the gateway (without --config: the embedded store, on the loopback)",
-    options: gatewayOptions,
+    options: async () => `${await gatewayOptions()}\n${(await import("./gateway-args.ts")).RUN_USAGE}`,
     load: async () => (await import("./run.ts")).runGatewayCommand,
   },
   validate: {
@@ -44,6 +44,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "print the JSON Schema of the configuration, for editors",
     options: typesOptions,
     load: async () => (await import("./schema.ts")).runSchemaCommand,
+  },
+  ledger: {
+    usage: "ledger [--config LOCATION | --storage DIR] [--run] [--json]",
+    summary: "show where every item went: of the gateway that runs, or of what one that has stopped left on disk",
+    options: async () => `${await gatewayOptions()}\n${(await import("./ledger.ts")).LEDGER_USAGE}`,
+    load: async () => (await import("./ledger.ts")).runLedgerCommand,
   },
   logs: {
     usage: "logs QUERY [--since 1h] [--limit N] [--json]",
