@@ -7,7 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import type { DoorBudget } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
-import { boundedHeaders, plainAddress } from "./client-headers.ts";
+import { boundedHeaders, headerLists, plainAddress } from "./client-headers.ts";
 import { Cors } from "./cors.ts";
 import { BodyTimeoutError, readBody } from "./http-body.ts";
 import type { BodySettings } from "./http-body.ts";
@@ -298,7 +298,7 @@ export class HttpDoor {
     const { method = "", headers, socket } = request;
     const { clock, includeMetadata } = this.#settings;
     const address = plainAddress(socket.remoteAddress);
-    const client = new ClientMetadata("http", address, boundedHeaders(headerLists(request)), includeMetadata);
+    const client = new ClientMetadata("http", address, boundedHeaders(headerLists(request.rawHeaders)), includeMetadata);
     const deadline = clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
     return { method, ...splitUrl(request.url), headers, mediaType, body, client, deadline, signal };
   }
@@ -319,7 +319,10 @@ export class HttpDoor {
     const closesAfterwards = !response.shouldKeepAlive;
     // node:http would close with the answer where the sender asked for it, and cut off one that is still sending.
     if (!request.complete && this.#closed === undefined) response.shouldKeepAlive = true;
-    response.writeHead(answer.status, headers).end(body);
+    response.writeHead(answer.status, headers);
+    // Of nothing, node:http would make a second piece for the socket.
+    if (body.length === 0) response.end();
+    else response.end(body);
     if (!request.complete) this.#linger(request, closesAfterwards);
     if (request.socket.writableLength > 0) this.#cutSlowReader(request.socket, response);
   }
@@ -409,9 +412,4 @@ function splitUrl(target = "/"): { readonly path: string; readonly query: string
 function parseMediaType(header = ""): string {
   const end = header.indexOf(";");
   return (end < 0 ? header : header.slice(0, end)).trim().toLowerCase();
-}
-
-/** Headers in the order in which they came, repeated ones as lists. */
-function headerLists(request: IncomingMessage): Iterable<[string, readonly string[] | undefined]> {
-  return Object.entries(request.headersDistinct);
 }
