@@ -111,7 +111,9 @@ export class Reloader {
     const { logger } = this.#settings;
     if (!result.ok) {
       this.#metrics.count("refused");
-      logger.error(`reload refused, the running configuration stays in force:\n${result.message}`);
+      // A line for each problem: its place, what is wrong, how to mend it.
+      for (const problem of result.message.split(/\n(?=\S)/)) logger.error(`reload: ${problem}`);
+      logger.error("reload refused: the running configuration stays in force");
       return;
     }
     const { changes } = result;
