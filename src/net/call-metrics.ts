@@ -4,7 +4,7 @@ import type { Histogram, Labels, Meter } from "../core/meter.ts";
 import type { HttpAnswer } from "./backend-answers.ts";
 import type { GrpcReply } from "./grpc-client.ts";
 import type { GrpcHandler } from "./grpc-door.ts";
-import type { HttpExchange } from "./http-door.ts";
+import type { HttpExchange } from "./http-exchange.ts";
 import { GRPC_CODES } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
 

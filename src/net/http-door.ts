@@ -11,6 +11,9 @@ import { boundedHeaders, headerLists, plainAddress } from "./client-headers.ts";
 import { Cors } from "./cors.ts";
 import { BodyTimeoutError, readBody } from "./http-body.ts";
 import type { BodySettings } from "./http-body.ts";
+import { answerBroken, isAnswering } from "./http-broken.ts";
+import { observeExchange } from "./http-exchange.ts";
+import type { HttpExchange } from "./http-exchange.ts";
 import { waitOrCut } from "./graceful-stop.ts";
 import { closeListening, listen } from "./listener.ts";
 import type { ListenSettings } from "./listener.ts";
@@ -113,19 +116,6 @@ const TIMEOUTS: HttpTimeouts = {
 /** How exactly node:http keeps `headersMs`, and how often it looks. */
 const TIMEOUT_CHECK_MS = 1_000;
 
-/** An answer to an earlier request is half written. node:http keeps this to itself, and asks it in the same place. */
-function isAnswering(socket: Duplex): boolean {
-  const message: unknown = Reflect.get(socket, "_httpMessage");
-  return typeof message === "object" && message !== null && Reflect.get(message, "_headerSent") === true;
-}
-
-/** By the error's code; the rest is 400. */
-const BROKEN_ANSWERS: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-};
-
 /** An HTTP/1.1 server for any component: routes, bounds, timeouts, a graceful end. Knows nothing of what it carries. */
 export class HttpDoor {
   readonly #settings: HttpDoorSettings;
@@ -198,7 +188,6 @@ export class HttpDoor {
 
   #serve(request: IncomingMessage, response: ServerResponse, asksFirst: boolean): void {
     this.#unused.delete(request.socket);
-    if (this.#settings.observe !== undefined) this.#observe(request, response, this.#settings.observe);
     const abort = new AbortController();
     response.once("close", () => {
       if (!response.writableFinished) abort.abort();
@@ -206,31 +195,22 @@ export class HttpDoor {
     // Errors of a dying connection: reading reports what matters of them, and without a listener they would be thrown.
     request.on("error", () => abort.abort());
     response.on("error", () => abort.abort());
-    const exchange: Exchange = { request, response, asksFirst, signal: abort.signal };
+    const exchange: Exchange = { request, response, asksFirst, signal: abort.signal, responseBytes: 0 };
+    if (this.#settings.observe !== undefined) this.#observe(exchange, this.#settings.observe);
     this.#answer(exchange)
       .then((answer) => this.#send(exchange, answer))
       // A route whose refuse() throws, or whose headers are none, is a bug that costs its request and nothing more.
       .catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
   }
 
-  #observe(request: IncomingMessage, response: ServerResponse, observe: (exchange: HttpExchange) => void): void {
+  #observe(exchange: Exchange, observe: (exchange: HttpExchange) => void): void {
     const { clock, endpoint, tls } = this.#settings;
-    const startedMs = clock.monotonicMs();
+    const { request, response } = exchange;
     const { path } = splitUrl(request.url);
-    response.once("finish", () => {
-      const size = Number(request.headers["content-length"]);
-      observe({
-        method: request.method ?? "",
-        route: this.#routes.has(path) ? path : undefined,
-        status: response.statusCode,
-        address: endpoint.host,
-        port: request.socket.localPort ?? endpoint.port,
-        isTls: tls !== undefined,
-        requestBytes: Number.isNaN(size) ? undefined : size,
-        responseBytes: Number(response.getHeader("content-length") ?? 0),
-        durationMs: clock.monotonicMs() - startedMs,
-      });
-    });
+    const route = this.#routes.has(path) ? path : undefined;
+    const responseBytes = (): number => exchange.responseBytes;
+    const [address, isTls] = [endpoint.host, tls !== undefined];
+    observeExchange({ request, response, route, address, isTls, responseBytes, clock }, observe);
   }
 
   async #answer(exchange: Exchange): Promise<HttpAnswer> {
@@ -303,11 +283,13 @@ export class HttpDoor {
     return { method, ...splitUrl(request.url), headers, mediaType, body, client, deadline, signal };
   }
 
-  #send({ request, response }: Exchange, answer: HttpAnswer): void {
+  #send(exchange: Exchange, answer: HttpAnswer): void {
+    const { request, response } = exchange;
     if (response.destroyed) return;
     const body = answer.body ?? "";
+    exchange.responseBytes = Buffer.byteLength(body);
     // 204 is the one status a route may choose that must not say how long nothing is (RFC 9110, 8.6).
-    const length = answer.status === 204 ? {} : { "content-length": String(Buffer.byteLength(body)) };
+    const length = answer.status === 204 ? {} : { "content-length": String(exchange.responseBytes) };
     const { cors, responseHeaders } = this.#settings;
     const headers = {
       ...responseHeaders,
@@ -342,7 +324,7 @@ export class HttpDoor {
     if (this.#broken.has(socket)) return;
     this.#broken.add(socket);
     if (!socket.writable || isAnswering(socket) || error.code === "ECONNRESET") return void socket.destroy();
-    socket.end(`HTTP/1.1 ${BROKEN_ANSWERS[error.code ?? ""] ?? "400 Bad Request"}\r\nConnection: close\r\n\r\n`);
+    answerBroken(error, socket, (status, message, mediaType) => this.#fault(status, message, mediaType));
     const timer = this.#settings.clock.after(this.#timeouts.lingerMs, () => socket.destroy());
     socket.once("close", () => timer.cancel());
   }
@@ -360,21 +342,6 @@ export class HttpDoor {
   }
 }
 
-/** What became of one request, for whoever measures. */
-export interface HttpExchange {
-  readonly method: string;
-  /** undefined where the path is none of the door's. */
-  readonly route: string | undefined;
-  readonly status: number;
-  readonly address: string;
-  readonly port: number;
-  readonly isTls: boolean;
-  /** On the wire; undefined where the sender did not say before. */
-  readonly requestBytes: number | undefined;
-  readonly responseBytes: number;
-  readonly durationMs: number;
-}
-
 /** One request and its response while the door works on it. */
 interface Exchange {
   readonly request: IncomingMessage;
@@ -382,6 +349,8 @@ interface Exchange {
   /** The sender waits for "100 Continue" before it sends the body. */
   readonly asksFirst: boolean;
   readonly signal: AbortSignal;
+  /** Of the answer's body, once there is one. */
+  responseBytes: number;
 }
 
 const NO_BODY = new Uint8Array(0);

@@ -1,5 +1,7 @@
 import type { Socket } from "node:net";
 import type { GrpcDoorSettings } from "./grpc-door.ts";
+import { encodeStatus, GRPC_CODES, statusToJson } from "./rpc-status.ts";
+import { MEDIA_TYPES } from "./sender-answers.ts";
 
 /** How an HTTP/2 client begins (RFC 9113, 3.4). */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
@@ -7,6 +9,25 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 /** How HTTP/1 begins: a method, a space and a target. Whoever says something else gets no answer in words. */
 const HTTP1_START = /^[A-Z]{3,10} [/*h]/;
 const HTTP1_START_BYTES = 16;
+
+/** A client that gets as far as this, and no further, speaks HTTP/2, badly. */
+const PREFACE_LINE = "PRI * HTTP/2.0\r\n";
+
+const PROTOBUF_TYPE = /^content-type:[ \t]*application\/x-protobuf/im;
+
+/**
+ * A server's empty SETTINGS, and why it goes (RFC 9113, 3.4 and 6.8):
+ *
+ *   length 24 | type 8 | flags 8 | stream 32      then GOAWAY: last stream 32 | error code 32 | words
+ */
+const GOAWAY = goAway("this is no connection preface of HTTP/2");
+
+function goAway(words: string): Buffer {
+  const PROTOCOL_ERROR = 1;
+  const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+  const head = Buffer.from([0, 0, 8 + words.length, 7, 0, 0, 0, 0, 0]);
+  return Buffer.concat([settings, head, Buffer.from([0, 0, 0, 0, 0, 0, 0, PROTOCOL_ERROR]), Buffer.from(words)]);
+}
 
 interface GreetingEvents {
   /** The socket speaks HTTP/2; nothing of what it said has been taken from it. */
@@ -64,14 +85,25 @@ export class Http2Greeting {
 
   #refuse(): void {
     this.#socket.off("readable", this.#onReadable);
-    const isHttp1 = HTTP1_START.test(this.#bytes.toString("latin1", 0, HTTP1_START_BYTES));
-    if (!isHttp1) return this.destroy();
-    const { elsewhere } = this.#settings;
-    const body = `this port speaks gRPC (HTTP/2)${elsewhere === undefined ? "" : `; ${elsewhere}`}\n`;
-    const head = ["HTTP/1.1 505 HTTP Version Not Supported", "content-type: text/plain", "connection: close"];
-    this.#socket.end(`${head.join("\r\n")}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+    const answer = this.#answer(this.#bytes.toString("latin1"));
+    if (answer === undefined) return this.destroy();
+    this.#socket.end(answer);
     // What it still sends is thrown away, so that it reads the answer before it sees the end.
     this.#socket.resume();
+  }
+
+  /** Whoever sends OTLP over HTTP/1.1 here gets a Status, in its own encoding where it said so; HTTP/2 gone wrong, a GOAWAY. */
+  #answer(said: string): Buffer | undefined {
+    if (said.startsWith(PREFACE_LINE)) return GOAWAY;
+    if (!HTTP1_START.test(said.slice(0, HTTP1_START_BYTES))) return undefined;
+    const { elsewhere } = this.#settings;
+    const message = `this port speaks gRPC (HTTP/2)${elsewhere === undefined ? "" : `; ${elsewhere}`}`;
+    const encoding = PROTOBUF_TYPE.test(said) ? "protobuf" : "json";
+    const status = { code: GRPC_CODES.UNIMPLEMENTED, message };
+    const body = Buffer.from(encoding === "json" ? statusToJson(status) : encodeStatus(status));
+    const type = `content-type: ${MEDIA_TYPES[encoding]}\r\ncontent-length: ${body.byteLength}`;
+    const head = `HTTP/1.1 505 HTTP Version Not Supported\r\n${type}\r\nconnection: close\r\n\r\n`;
+    return Buffer.concat([Buffer.from(head, "latin1"), body]);
   }
 }
 

@@ -4,8 +4,9 @@ import { afterEach, describe, expect, it } from "vitest";
 import { ConsumeError } from "../../src/core/errors.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Clock } from "../../src/core/clock.ts";
-import { HttpDoor } from "../../src/net/http-door.ts";
+import { HttpDoor, textAnswer } from "../../src/net/http-door.ts";
 import type { HttpAnswer, HttpRequest, HttpRoute, HttpTimeouts } from "../../src/net/http-door.ts";
+import type { HttpExchange } from "../../src/net/http-exchange.ts";
 import { toHttpAnswer } from "../../src/net/sender-answers.ts";
 import { settle, TestClock } from "../support/test-clock.ts";
 import { OpenBudget } from "./open-budget.ts";
@@ -26,6 +27,8 @@ interface TestSettings {
   readonly budget?: OpenBudget;
   readonly clock?: Clock;
   readonly timeouts?: Partial<HttpTimeouts>;
+  readonly fault?: (status: number, message: string, mediaType: string) => HttpAnswer;
+  readonly observe?: (exchange: HttpExchange) => void;
 }
 
 const closers: (() => Promise<void>)[] = [];
@@ -60,6 +63,8 @@ async function openDoor(settings: TestSettings = {}): Promise<DoorUnderTest> {
     budget,
     clock,
     timeouts,
+    ...(settings.fault !== undefined && { fault: settings.fault }),
+    ...(settings.observe !== undefined && { observe: settings.observe }),
   });
   const { port } = await door.start();
   closers.push(() => door.stop(AbortSignal.abort()));
@@ -416,6 +421,69 @@ describe("bad senders", () => {
     expect((await open(port).write(huge).answer()).status).toBe(431);
     expect((await open(port).write("GET /status HTTP/1.1\r\nhost: x\r\n\r\n").answer()).status).toBe(200);
   });
+
+  it.each([
+    ["what is no HTTP", "hello\r\n\r\n", 400, "this is no HTTP/1.1 request"],
+    ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "HTTP/2 without TLS is not offered"],
+    ["a name with a space", "GET / HTTP/1.1\r\nhost : x\r\n\r\n", 400, "this is no HTTP/1.1 request"],
+    ["huge headers", `GET / HTTP/1.1\r\nhost: x\r\nbig: ${"y".repeat(40_000)}\r\n\r\n`, 431, "headers are too large"],
+  ])("answers %s with the fault's body, in words, and closes", async (_name, sent, status, words) => {
+    const faults: string[] = [];
+    const fault = (code: number, message: string, mediaType: string): HttpAnswer => {
+      faults.push(mediaType);
+      return { status: code, headers: { "content-type": "application/json" }, body: JSON.stringify({ message }) };
+    };
+    const { port } = await openDoor({ fault });
+    const connection = open(port).write(sent);
+    const answer = await connection.answer();
+    expect(answer.status).toBe(status);
+    expect(answer.headers.get("content-type")).toBe("application/json");
+    expect((JSON.parse(answer.body.toString()) as { message: string }).message).toContain(words);
+    expect(faults).toEqual([""]);
+    await connection.closed();
+  });
+
+  it("tells the fault of what type the broken request said it was", async () => {
+    const types: string[] = [];
+    const fault = (status: number, message: string, mediaType: string): HttpAnswer => {
+      types.push(mediaType);
+      return textAnswer(status, message);
+    };
+    const { port } = await openDoor({ fault });
+    const head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\nContent-Type: application/x-protobuf; a=b\r\nbad header\r\n\r\n";
+    expect((await open(port).write(head).answer()).status).toBe(400);
+    expect(types).toEqual(["application/x-protobuf"]);
+  });
+});
+
+it("tells whoever observes of each answer: what was asked, what came of it, how large and how long", async () => {
+  const clock = new TestClock();
+  const exchanges: HttpExchange[] = [];
+  const { port } = await openDoor({
+    clock,
+    observe: (exchange) => void exchanges.push(exchange),
+    handle: async (request) => {
+      await clock.advance(25);
+      return echo(request);
+    },
+  });
+  const connection = open(port).write(`${post(2)}ab`);
+  await connection.answer();
+  connection.write("GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n");
+  expect((await connection.answer()).status).toBe(404);
+  const place = { address: "127.0.0.1", port, isTls: false };
+  expect(exchanges).toEqual([
+    { method: "POST", route: "/in", status: 200, requestBytes: 2, responseBytes: 2, durationMs: 25, ...place },
+    {
+      method: "GET",
+      status: 404,
+      route: undefined,
+      requestBytes: undefined,
+      responseBytes: 18,
+      durationMs: 0,
+      ...place,
+    },
+  ]);
 });
 
 describe("start and stop", () => {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { connect } from "node:http2";
 import type { ClientHttp2Session, IncomingHttpHeaders } from "node:http2";
+import { connect as connectTcp } from "node:net";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
@@ -11,6 +12,7 @@ import type { GrpcHandler, GrpcKeepalive } from "../../src/net/grpc-door.ts";
 import { frameMessage } from "../../src/net/grpc-wire.ts";
 import type { Http2Bounds } from "../../src/net/http2-bounds.ts";
 import { Http2Door } from "../../src/net/http2-door.ts";
+import { decodeStatus } from "../../src/net/rpc-status.ts";
 import { settle, TestClock } from "../support/test-clock.ts";
 import { OpenBudget } from "./open-budget.ts";
 import { RawConnection } from "./raw-connection.ts";
@@ -20,6 +22,8 @@ import { ACK, END_HEADERS, END_STREAM, FRAME, frame, headerBlock, PREFACE, RawHt
 
 const METHOD = "/signalbox.test.Echo/Send";
 const LIMIT = 1_000_000;
+const ELSEWHERE = "this port speaks gRPC (HTTP/2); OTLP/HTTP is at localhost:4318";
+const PROTOCOL_ERROR = 1;
 const [NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM] = [0, 2, 7, 8, 11];
 
 const closers: (() => void | Promise<void>)[] = [];
@@ -418,13 +422,32 @@ describe("a connection", () => {
       const connection = new RawConnection(port);
       closers.push(() => connection.destroy());
       connection.write(`${line}\r\nhost: x\r\n\r\n`);
-      const { status, body } = await connection.answer();
-      expect([status, body.toString()]).toEqual([
-        505,
-        "this port speaks gRPC (HTTP/2); OTLP/HTTP is at localhost:4318\n",
-      ]);
+      const { status, headers, body } = await connection.answer();
+      expect([status, headers.get("content-type")]).toEqual([505, "application/json"]);
+      expect(JSON.parse(body.toString())).toEqual({ code: 12, message: ELSEWHERE });
       await connection.closed();
     }
+    expect(await isServed(port)).toBe(true);
+  });
+
+  it("that speaks HTTP/1.1 and protobuf is told so in protobuf", async () => {
+    const { port } = await openDoor();
+    const connection = new RawConnection(port);
+    closers.push(() => connection.destroy());
+    connection.write("POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n\r\n");
+    const { status, headers, body } = await connection.answer();
+    expect([status, headers.get("content-type")]).toEqual([505, "application/x-protobuf"]);
+    expect(decodeStatus(body)).toMatchObject({ code: 12, message: ELSEWHERE });
+  });
+
+  it("whose HTTP/2 preface goes wrong gets a GOAWAY that says so", async () => {
+    const { port } = await openDoor();
+    const socket = connectTcp(port, "127.0.0.1");
+    socket.end("PRI * HTTP/2.0\r\n\r\nno such thing");
+    const said = Buffer.concat(await socket.toArray());
+    const words = Buffer.from("this is no connection preface of HTTP/2");
+    const payload = Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 0, 0, PROTOCOL_ERROR]), words]);
+    expect(said).toEqual(Buffer.concat([frame(FRAME.SETTINGS, 0, 0), frame(FRAME.GOAWAY, 0, 0, payload)]));
     expect(await isServed(port)).toBe(true);
   });
 

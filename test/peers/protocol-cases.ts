@@ -2,7 +2,15 @@ import { readFileSync } from "node:fs";
 import { deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { OTLP_METHODS } from "../../src/net/otlp-methods.ts";
 import { encodeSnappyBlock, encodeSnappyFramed } from "../../src/net/snappy-encode.ts";
-import { framed, JSON_TYPE, PROTOBUF_TYPE, sendGrpc, sendHttp, sendRaw, sendWithGrpcJs } from "./protocol-senders.ts";
+import {
+  framed,
+  JSON_TYPE,
+  PROTOBUF_TYPE,
+  sendGrpc,
+  sendHttp,
+  exchangeRaw,
+  sendWithGrpcJs,
+} from "./protocol-senders.ts";
 import type { GrpcCase, HttpCase } from "./protocol-senders.ts";
 import type { Ports } from "./protocol-servers.ts";
 
@@ -334,22 +342,35 @@ const RAW_ROWS: readonly RawRow[] = [
     door: "gRPC",
     name: "HTTP/1.1 on the gRPC port",
     says: NOT_SAID,
-    expected: "505",
+    expected: "505 JSON Status",
     sent: "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n",
   },
   {
     door: "HTTP",
     name: "HTTP/2 on the HTTP port",
     says: "HTTP/1.1 or HTTP/2",
-    expected: "400",
+    expected: "400 JSON Status",
     sent: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
   },
-  { door: "HTTP", name: "what is no HTTP", says: "HTTP: 400", expected: "400", sent: "hello\r\n\r\n" },
+  {
+    door: "HTTP",
+    name: "an upgrade to HTTP/2 (h2c)",
+    says: "RFC 9110: may be ignored",
+    expected: DONE_JSON,
+    sent: `POST /v1/logs HTTP/1.1\r\nhost: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}`,
+  },
+  {
+    door: "HTTP",
+    name: "what is no HTTP",
+    says: `400; ${STATUS_BODY}`,
+    expected: "400 JSON Status",
+    sent: "hello\r\n\r\n",
+  },
   {
     door: "HTTP",
     name: "2 MiB of headers",
     says: "RFC 6585: 431",
-    expected: "431",
+    expected: "431 JSON Status",
     sent: `POST /v1/logs HTTP/1.1\r\nhost: x\r\nbig: ${"x".repeat(2 * MIB)}\r\n\r\n`,
   },
 ];
@@ -386,7 +407,7 @@ export async function protocolCases(): Promise<ProtocolCase[]> {
     name,
     specification: says,
     expected,
-    send: (ports) => sendRaw(door === "gRPC" ? ports.grpc : ports.http, sent),
+    send: (ports) => exchangeRaw(door === "gRPC" ? ports.grpc : ports.http, sent),
   }));
   return [
     ...overGrpc,

@@ -47,14 +47,23 @@ export function sendHttp(port: number, { method = "POST", path = "/v1/logs", ...
 }
 
 /** Bytes as they are, on a plain TCP connection; the answer's first line. */
+/** The status alone. */
 export async function sendRaw(port: number, text: string | Uint8Array): Promise<string> {
+  const said = await exchangeRaw(port, text);
+  return said === CLOSED ? said : said.split(" ")[0]!;
+}
+
+const CLOSED = "connection closed";
+
+/** The status and what the body says. */
+export async function exchangeRaw(port: number, text: string | Uint8Array): Promise<string> {
   const connection = new RawConnection(port);
   try {
-    const { status } = await connection.write(text).answer();
-    return String(status);
+    const { status, headers, body } = await connection.write(text).answer();
+    return describeHttp(status, Object.fromEntries(headers), body);
   } catch {
     // It closed, or answered in frames of HTTP/2: both are no words for a client of HTTP/1.1.
-    return "connection closed";
+    return CLOSED;
   } finally {
     connection.destroy();
   }
