@@ -1,4 +1,4 @@
-import { createBatch } from "../core/batch.ts";
+import { reopenBatch } from "../core/batch.ts";
 import { ClientMetadata } from "../core/client-metadata.ts";
 import type { Signal } from "../core/signal.ts";
 import type { Attributes, LogRecordView, RecordViews, SpanView } from "../wire/otlp/types.ts";
@@ -124,7 +124,7 @@ const SIGNALS = { log: "logs", span: "traces" } as const satisfies Record<Record
 
 function toJson<T extends RecordTable>(table: T, sequence: number, stored: readonly StoredRecord[]): RecordJsons[T][] {
   const request = joinRequest(stored.map(({ piece }) => piece));
-  const batch = createBatch(SIGNALS[table], request, { client: ClientMetadata.internal, arrivalUnixNano: 0n });
+  const batch = reopenBatch(SIGNALS[table], request, { client: ClientMetadata.internal, arrivalUnixNano: 0n });
   const write: JsonWriter<T> = JSON_WRITERS[table];
   const jsons: RecordJsons[T][] = [];
   let index = 0;

@@ -1,4 +1,4 @@
-import { createBatch } from "../core/batch.ts";
+import { reopenBatch } from "../core/batch.ts";
 import { ClientMetadata } from "../core/client-metadata.ts";
 import type { Signal } from "../core/signal.ts";
 import { DecodeError } from "../wire/decode-error.ts";
@@ -176,7 +176,7 @@ export class StoreWriter {
   #appendOnce(signal: Signal, request: Uint8Array, arrivalMs: number): number {
     const arrivalUnixNano = BigInt(Math.round(arrivalMs)) * 1_000_000n;
     // First of all: bytes that are no request must not make a file.
-    const batch = createBatch(signal, request, { client: ClientMetadata.internal, arrivalUnixNano });
+    const batch = reopenBatch(signal, request, { client: ClientMetadata.internal, arrivalUnixNano });
     try {
       this.#active ??= this.#createSegment();
       return this.#active.append(signal, extractRows(signal, request, batch.view, arrivalMs), arrivalMs);

@@ -18,6 +18,12 @@ export interface StoreSettings extends StoreLimits {
   readonly queryBudgetMs?: number;
 }
 
+/**
+ * Of one batch, in threads that have ended meanwhile. A thread that ends for a passing reason (memory) is replaced and
+ * takes it; a batch that ends each one is our bug, and must not end the store for all others.
+ */
+const APPEND_ATTEMPTS_MAX = 3;
+
 const QUERY_BUDGET_MS_DEFAULT = 5_000;
 /** Age passes without arrivals: how often a quiet store looks for what is too old. */
 const PRUNE_INTERVAL_MS = 60_000;
@@ -51,9 +57,22 @@ export class Store {
   /**
    * Resolves with the number of items once they are committed. The payload's bytes are copied once, here: a slice
    * posted to a thread would take along the whole buffer it lies in, and transferring that would take it from others.
-   * Rejects with StoreError: bad_data, disk, closed, internal.
+   * Where the thread ends meanwhile the next one gets it: what was committed and not answered is then stored twice.
+   * Rejects with StoreError: bad_data, disk, locked, closed, broke, internal.
    */
   async append(signal: Signal, payload: EncodedPayload): Promise<number> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#appendOnce(signal, payload);
+      } catch (error) {
+        const isThreadGone = error instanceof StoreError && (error.kind === "broke" || error.kind === "closed");
+        if (!isThreadGone || this.#isClosed) throw error;
+        if (attempt === APPEND_ATTEMPTS_MAX) throw error.kind === "broke" ? poison(error) : error;
+      }
+    }
+  }
+
+  #appendOnce(signal: Signal, payload: EncodedPayload): Promise<number> {
     const bytes = new Uint8Array(payload.size);
     let at = 0;
     for (const slice of payload.slices) {
@@ -151,6 +170,11 @@ export class Store {
         );
     });
   }
+}
+
+function poison(error: StoreError): StoreError {
+  const message = `a batch has ended ${APPEND_ATTEMPTS_MAX} writer threads, and is given up: ${error.message}`;
+  return new StoreError("internal", message, error);
 }
 
 function openFolder(directory: string): void {

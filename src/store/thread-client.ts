@@ -11,7 +11,8 @@ interface Waiting<Reply> {
 
 /**
  * One worker thread and the calls that wait for it. It ends with the thread: calls in flight are rejected, `onEnd` is
- * called once, and later calls are rejected at once.
+ * called once, and later calls are rejected at once. The thread works on one call at a time, in their order, so that the
+ * oldest is the one it worked on when it broke: that one is told so, since it may be the cause.
  */
 export class ThreadClient<Request, Reply> {
   readonly #worker: Worker;
@@ -23,19 +24,25 @@ export class ThreadClient<Request, Reply> {
   constructor(entry: string, workerData: unknown, onEnd: (error: StoreError) => void) {
     this.#worker = new Worker(moduleUrl(`src/store/${entry}`), { workerData });
     this.#worker.on("message", (outcome: Outcome<Reply>) => this.#settle(outcome));
-    const end = (error: StoreError): void => {
-      if (this.#endedBy !== undefined) return;
-      this.#endedBy = error;
-      for (const { reject } of this.#waiting.values()) reject(error);
-      this.#waiting.clear();
-      onEnd(error);
-    };
-    this.#worker.once("error", (error: Error) =>
-      end(new StoreError("internal", `the store's ${entry} broke: ${error.message}`, error)),
-    );
-    this.#worker.once("exit", (code) =>
-      end(new StoreError("closed", `the store's ${entry} has ended (exit code ${code})`)),
-    );
+    let cause: Error | undefined;
+    this.#worker.once("error", (error: Error) => {
+      cause = error;
+    });
+    // Comes after an error too, and not before the thread has let its files and locks go.
+    this.#worker.once("exit", (code) => {
+      const why = cause === undefined ? `has ended (exit code ${code})` : `broke: ${cause.message}`;
+      onEnd(this.#end(`the store's ${entry} ${why}`, cause));
+    });
+  }
+
+  #end(message: string, cause: Error | undefined): StoreError {
+    const error = new StoreError("closed", message, cause);
+    this.#endedBy = error;
+    const [worked, ...others] = this.#waiting.values();
+    this.#waiting.clear();
+    worked?.reject(new StoreError("broke", message, cause));
+    for (const { reject } of others) reject(error);
+    return error;
   }
 
   /** Replies come in the order of the calls. What is in `transfer` is gone from this thread afterwards. */

@@ -78,6 +78,7 @@ const KINDS: Readonly<Record<StoreErrorKind, ConsumeErrorKind>> = {
   over_budget: "retryable",
   busy: "retryable",
   closed: "retryable",
+  broke: "retryable",
   internal: "internal",
 };
 
