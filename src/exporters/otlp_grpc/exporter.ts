@@ -18,10 +18,10 @@ import { ClientTlsReload } from "../../net/client-tls-reload.ts";
 import type { GrpcCall, GrpcReply } from "../../net/grpc-client.ts";
 import { OTLP_METHODS } from "../../net/otlp-methods.ts";
 import { decodePartialSuccess, GRPC_CODES } from "../../net/rpc-status.ts";
-import type { EncodedPayload } from "../../wire/otlp/types.ts";
 import { createClient, type ExporterClient } from "./clients.ts";
 import type { OtlpGrpcConfig } from "./config.ts";
 import { addressLabels, type GrpcEndpoint, parseGrpcEndpoint } from "./endpoint.ts";
+import { MessageBuffers } from "./message-buffers.ts";
 
 /** Sends Export requests over gRPC: the bytes as they are, framed and compressed by a client (clients.ts). */
 export class OtlpGrpcExporter implements Exporter {
@@ -31,6 +31,7 @@ export class OtlpGrpcExporter implements Exporter {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #backend: Backend;
   readonly #calls: GrpcClientCalls | undefined;
+  readonly #messages = new MessageBuffers();
   #client: ExporterClient | undefined;
   #tls: ClientTlsReload | undefined;
 
@@ -68,13 +69,13 @@ export class OtlpGrpcExporter implements Exporter {
     if (signal.aborted) throw errorFromAbort(signal, this.#backend);
     if (this.#client === undefined)
       throw new ConsumeError("refused", `${this.#backend.name}: the exporter is not running`);
-    const call = {
-      path: OTLP_METHODS[request.signal],
-      message: joinSlices(request.payload),
-      timeoutMs: this.#config.timeout,
-    };
+    const message = this.#messages.join(request.payload);
+    const call = { path: OTLP_METHODS[request.signal], message, timeoutMs: this.#config.timeout };
     const reply = await this.#call(this.#client, call, signal);
-    if (reply.code === GRPC_CODES.OK) return this.#readSuccess(request, reply);
+    if (reply.code === GRPC_CODES.OK) {
+      this.#messages.giveBack(message, request.payload);
+      return this.#readSuccess(request, reply);
+    }
     if (signal.aborted) throw errorFromAbort(signal, this.#backend);
     throw isAnswerTooLarge(reply) ? errorFromLargeAnswer(this.#backend) : errorFromGrpcAnswer(reply, this.#backend);
   }
@@ -93,13 +94,6 @@ export class OtlpGrpcExporter implements Exporter {
     const said = partial ?? { rejectedItems: 0, message: "answered OK with a message that is no OTLP response" };
     return resultFromPartialSuccess(said, request.payload.itemCount, this.#backend);
   }
-}
-
-/** A gRPC message is one piece: the only copy of the payload that this exporter makes, and none where it is one slice. */
-function joinSlices({ slices, size }: EncodedPayload): Buffer {
-  const [first] = slices;
-  if (first !== undefined && slices.length === 1) return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
-  return Buffer.concat(slices, size);
 }
 
 // The clients' own words when an answer exceeds what we let it receive; a backend's words name the backend's limit.
