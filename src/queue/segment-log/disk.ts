@@ -23,8 +23,11 @@ export interface DiskFile {
   /** fdatasync: resolves when what was written survives a power cut. */
   sync(): Promise<void>;
   truncate(size: number): Promise<void>;
-  /** Fewer bytes than asked for only at the end of the file. */
-  read(position: number, size: number): Promise<Buffer>;
+  /**
+   * Fewer bytes than asked for only at the end of the file. `into`: memory of at least `size` bytes that may be used for
+   * them; a file that is read from front to back then costs one buffer, not its size in garbage.
+   */
+  read(position: number, size: number, into?: Buffer): Promise<Buffer>;
   close(): Promise<void>;
 }
 
@@ -98,8 +101,8 @@ class NodeFile implements DiskFile {
     return this.#handle.truncate(size);
   }
 
-  async read(position: number, size: number): Promise<Buffer> {
-    const buffer = Buffer.allocUnsafe(size);
+  async read(position: number, size: number, into?: Buffer): Promise<Buffer> {
+    const buffer = into ?? Buffer.allocUnsafe(size);
     let filled = 0;
     while (filled < size) {
       const { bytesRead } = await this.#handle.read(buffer, filled, size - filled, position + filled);

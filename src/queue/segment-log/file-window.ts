@@ -12,6 +12,8 @@ const BLOCK_BYTES = 4096;
 export class FileWindow {
   readonly size: number;
   readonly #file: DiskFile;
+  /** Used again for every window of the usual size. */
+  readonly #memory: Buffer;
   #bytes: Buffer = Buffer.alloc(0);
   #from = 0;
 
@@ -19,6 +21,7 @@ export class FileWindow {
   constructor(file: DiskFile, size: number) {
     this.#file = file;
     this.size = size;
+    this.#memory = Buffer.allocUnsafe(Math.min(size, WINDOW_BYTES));
   }
 
   /** The bytes from `offset` on, fewer at the end; valid until the next call. */
@@ -33,7 +36,7 @@ export class FileWindow {
 
   async #load(offset: number, size: number): Promise<Buffer> {
     try {
-      return await this.#file.read(offset, size);
+      return await this.#file.read(offset, size, size <= this.#memory.length ? this.#memory : undefined);
     } catch (error) {
       if (!isReadError(error)) throw error;
       return this.#loadBlocks(offset, size);

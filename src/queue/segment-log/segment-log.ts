@@ -33,7 +33,7 @@ export interface SegmentLogSettings {
   readonly segmentBytes?: number;
   /** All files together; requests beyond it are refused, completions are not. Default: the disk's own end. */
   readonly bytesMax?: number;
-  /** Payloads kept in memory beside the disk. Default 32 MiB. */
+  /** Payloads kept in memory beside the disk. Default 16 MiB. */
   readonly cacheBytesMax?: number;
   /** See Reserve. Default 1 MiB, or a sixteenth of `bytesMax`. */
   readonly reserveBytes?: number;
@@ -42,6 +42,8 @@ export interface SegmentLogSettings {
 const MIB = 1024 * 1024;
 const SEGMENT_BYTES = 32 * MIB;
 const RESERVE_BYTES = MIB;
+/** A healthy destination is some hundred ms behind. One that is further behind reads from the page cache, at 30 us a request. */
+const CACHE_BYTES = 16 * MIB;
 /** Of `bytesMax`, for a segment and for the reserve: a full storage gives room back in steps of a sixteenth. */
 const SHARE = 16;
 
@@ -89,7 +91,7 @@ export class SegmentLog implements QueueStorage {
 
   constructor(settings: SegmentLogSettings) {
     this.#settings = settings;
-    const { disk, folder, clock, logger, cacheBytesMax = 32 * MIB, bytesMax = Infinity } = settings;
+    const { disk, folder, clock, logger, cacheBytesMax = CACHE_BYTES, bytesMax = Infinity } = settings;
     const { segmentBytes = Math.min(SEGMENT_BYTES, bytesMax / SHARE), reserveBytes } = settings;
     this.#segmentBytes = segmentBytes;
     this.#cache = new PayloadCache(cacheBytesMax);
