@@ -191,8 +191,10 @@ export class Delivery {
   }
 
   /** A wait that has begun ends when the hurry begins; one that begins in a hurry is short. */
-  #wait(delayMs: number, { end, hurry }: Patience): Promise<void> {
-    if (hurry.aborted) return sleep(this.#clock, Math.min(delayMs, DRAIN_BACKOFF_MS_MAX), end);
+  #wait(delayMs: number, { end, hurry, leave = end }: Patience): Promise<void> {
+    if (hurry.aborted) {
+      return sleep(this.#clock, Math.min(delayMs, DRAIN_BACKOFF_MS_MAX), AbortSignal.any([end, leave]));
+    }
     return sleep(this.#clock, delayMs, hurry);
   }
 }

@@ -93,7 +93,7 @@ export class Destination {
 
   /** Sends what there is until nothing is left or `end` aborts. What is safe on disk does not wait for a backend that is away. */
   async drain(end: AbortSignal, isDurable: boolean): Promise<void> {
-    const drains = this.queues.map((queue) => queue.drain(isDurable ? this.#untilTrouble(end) : end));
+    const drains = this.queues.map((queue) => queue.drain(end, isDurable ? this.#trouble() : end));
     await Promise.all([...drains, ...this.#directs.map((direct) => direct.drain(end))]);
   }
 
@@ -103,10 +103,10 @@ export class Destination {
     await Promise.all([...parks, ...this.#directs.map((direct) => direct.drain(end))]);
   }
 
-  #untilTrouble(end: AbortSignal): AbortSignal {
+  #trouble(): AbortSignal {
     const trouble = new AbortController();
     this.health.whenInTrouble(() => trouble.abort());
-    return AbortSignal.any([end, trouble.signal]);
+    return trouble.signal;
   }
 
   #createTarget(signal: Signal): Target {

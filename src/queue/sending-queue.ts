@@ -170,14 +170,16 @@ export class SendingQueue {
     this.#changed();
   }
 
-  /** Sends what is queued, without waiting for company, until it is empty or `end` aborts. Entries that are left stay queued. */
-  async drain(end: AbortSignal): Promise<void> {
+  /**
+   * Sends what is queued, without waiting for company, until it is empty, `trouble` aborts or `end` does. Entries that are
+   * left stay queued. At `trouble` nothing more begins; the attempts under way have until `end`, for a backend that takes
+   * one request and breaks another has an answer on its way, and what is broken off is sent twice.
+   */
+  async drain(end: AbortSignal, trouble: AbortSignal = end): Promise<void> {
     this.#hurry.abort();
     this.#dispatch();
-    await this.#until(() => this.isIdle, end);
-    this.#isStarted = false;
-    this.#flushTimer?.cancel();
-    await this.#breakOff();
+    await this.#until(() => this.isIdle, AbortSignal.any([end, trouble]));
+    await this.park(end);
   }
 
   /**

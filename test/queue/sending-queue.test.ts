@@ -479,6 +479,23 @@ describe("shutdown", () => {
     expect(await queues.shutdown(signal)).toEqual([]);
   });
 
+  it("waits for the answers on their way when its backend breaks another request, and begins nothing more", async () => {
+    const storage = new LogStorage();
+    const sender = new TestSender().hang();
+    const { queues } = openQueues([{ id: "a", sender, queue: { num_consumers: 2 } }], { storage });
+    await queues.start();
+    for (const items of [3, 4, 5]) await admit(queues, ["a"], payloadOf(items));
+    await settle();
+    const shutdown = queues.shutdown(new AbortController().signal);
+    sender.release(new ConsumeError("retryable", "socket hang up"));
+    await settle();
+    sender.release();
+    expect(await shutdown).toEqual([{ destination: "a", signal: "logs", items: 3 + 5 }]);
+    expect(sender.taken.map(({ itemCount }) => itemCount)).toEqual([4]);
+    expect(sender.requests.length).toBe(2);
+    queues.ledger.balance();
+  });
+
   it("leaves what it could not send in a storage that lasts, for the next start", async () => {
     const storage = new LogStorage();
     const dead = openQueues([{ id: "a", sender: new TestSender().fail("retryable") }], { storage });
