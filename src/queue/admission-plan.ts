@@ -3,14 +3,21 @@ import type { ClientMetadata } from "../core/client-metadata.ts";
 import { ConsumeError } from "../core/errors.ts";
 import type { Counter } from "../core/meter.ts";
 import type { AdmissionOffice, Target } from "./admission.ts";
-import type { Sizer } from "./config.ts";
+import type { Overflow as OverflowPolicy, Sizer } from "./config.ts";
+import type { LetterRoom } from "./dead-letter-box.ts";
+import { createMark } from "./dead-letter.ts";
 import type { DirectDestination } from "./direct-destination.ts";
 import type { Need, RoomQueue, RoomRefusal, RoomRequest } from "./room.ts";
 import type { Eviction, SendingQueue } from "./sending-queue.ts";
-import type { EntryRef, LedgerDelta } from "./storage.ts";
+import type { DeadLetterMark, EntryRef, LedgerDelta, StoredEntry } from "./storage.ts";
 
 const NO_NEEDS: readonly Need[] = [];
 const NO_ENTRIES: Eviction["entries"] = [];
+const NO_ROOMS: readonly LetterRoom[] = [];
+const NOTHING_YET = { size: 0, items: 0, eviction: undefined, overflow: undefined };
+
+/** What a full queue does that makes nobody wait. */
+const DECOUPLED: readonly OverflowPolicy[] = ["drop_oldest", "dead_letter"];
 
 /** What one admission puts into one queue. */
 interface Share {
@@ -23,6 +30,14 @@ interface Share {
   items: number;
   /** Where nobody waits: how it got its room, undefined where it did not. */
   eviction: Eviction | undefined;
+  /** Where it got none and is kept all the same: as dead letters. */
+  overflow: Overflow | undefined;
+}
+
+interface Overflow {
+  readonly mark: DeadLetterMark;
+  /** One for each entry. */
+  readonly rooms: readonly LetterRoom[];
 }
 
 interface DirectShare {
@@ -69,8 +84,27 @@ export class AdmissionPlan {
   /** For the queues that nobody waits for: they drop by their policy, or this admission's share is dropped. */
   takeBestEffortRoom(): void {
     for (const share of this.#shares) {
-      if (!isWaitedFor(share)) share.eviction = share.queue.makeRoom(share.size);
+      if (isWaitedFor(share)) continue;
+      share.eviction = share.queue.makeRoom(share.size);
+      if (share.eviction === undefined && share.queue.config.overflow === "dead_letter") this.#takeLetterRoom(share);
     }
+  }
+
+  /** All of its entries become dead letters, or none. */
+  #takeLetterRoom(share: Share): void {
+    const box = share.queue.deadLetters;
+    const rooms: LetterRoom[] = [];
+    for (const { payload } of share.entries) {
+      const room = box.takeRoom(payload.size);
+      if (room === undefined) {
+        for (const taken of rooms) box.giveBack(taken);
+        return;
+      }
+      rooms.push(room);
+    }
+    const { name, used, limit, unit } = share.queue.room;
+    const message = `the sending queue of ${name} was full: ${used} of ${limit} ${unit} used`;
+    share.overflow = { rooms, mark: createMark("overflow", { atUnixMs: this.#office.clock.nowMs(), message }) };
   }
 
   /** The sends are over, whatever came of them. */
@@ -82,20 +116,30 @@ export class AdmissionPlan {
 
   /** The admission failed after it had its room: all of it returns. */
   giveBack(): void {
-    for (const { queue, eviction } of this.#shares) if (eviction !== undefined) queue.restore(eviction);
+    for (const { queue, eviction, overflow } of this.#shares) {
+      if (eviction !== undefined) queue.restore(eviction);
+      for (const room of overflow?.rooms ?? NO_ROOMS) queue.deadLetters.giveBack(room);
+    }
     this.#office.rooms.giveBackAll(this.#allNeeds());
   }
 
   /** In the order in which accept() takes them. */
-  storedEntries(): readonly Enlisted[] {
+  storedEntries(): readonly StoredEntry[] {
     const [only] = this.#shares;
-    if (only !== undefined && this.#shares.length === 1 && isKept(only)) return only.entries;
-    return this.#shares.filter(isKept).flatMap((share) => share.entries);
+    if (only !== undefined && this.#shares.length === 1 && isQueued(only)) return only.entries;
+    return this.#shares.flatMap((share) => {
+      if (share.overflow === undefined) return isQueued(share) ? share.entries : [];
+      const { mark: deadLetter } = share.overflow;
+      return share.entries.map((entry) => ({ ...entry, deadLetter }));
+    });
   }
 
   evictedRefs(): EntryRef[] {
     const refs: EntryRef[] = [];
-    for (const { eviction } of this.#shares) for (const { ref } of eviction?.entries ?? NO_ENTRIES) refs.push(ref);
+    for (const { eviction, overflow } of this.#shares) {
+      for (const { ref } of eviction?.entries ?? NO_ENTRIES) refs.push(ref);
+      for (const room of overflow?.rooms ?? NO_ROOMS) for (const { ref } of room.evicted) refs.push(ref);
+    }
     return refs;
   }
 
@@ -103,7 +147,8 @@ export class AdmissionPlan {
     for (const share of this.#shares) {
       const { account } = share.queue;
       deltas.push({ counter: account.admitted, items: share.items });
-      if (!isKept(share)) deltas.push({ counter: account.evicted.for("drop_newest"), items: share.items });
+      if (share.overflow !== undefined) deltas.push({ counter: account.deadLettered, items: share.items });
+      else if (!isQueued(share)) deltas.push({ counter: account.evicted.for("drop_newest"), items: share.items });
       if (share.eviction === undefined || share.eviction.entries.length === 0) continue;
       const pushedOut = share.eviction.entries.reduce((sum, entry) => sum + entry.itemCount, 0);
       deltas.push({ counter: account.evicted.for("drop_oldest"), items: pushedOut });
@@ -111,22 +156,47 @@ export class AdmissionPlan {
   }
 
   /** Stored under `sequence`: the queues take over, in the order of storedEntries(). */
-  accept(sequence: number, client: ClientMetadata): void {
+  accept(sequence: number, client: ClientMetadata, admittedUnixMs: number): void {
+    const admittedUnixSeconds = Math.floor(admittedUnixMs / 1000);
     let index = 0;
     for (const share of this.#shares) {
-      if (!isKept(share)) continue;
+      if (share.overflow !== undefined) {
+        this.#addLetters(share, share.overflow, { sequence, index, client, admittedUnixMs });
+        index += share.entries.length;
+      }
+      if (!isQueued(share)) continue;
       const { queue, eviction } = share;
       if (eviction !== undefined) queue.evicted(eviction, share.size);
       for (const { payload } of share.entries) {
         const room = sizeOf(payload, queue.room.unit);
         const ref = { sequence, index: index++ };
-        queue.accept({ ref, itemCount: payload.itemCount, bytes: payload.size, room, client });
+        queue.accept({ ref, itemCount: payload.itemCount, bytes: payload.size, room, client, admittedUnixSeconds });
       }
     }
   }
 
+  #addLetters(
+    { queue, entries, items }: Share,
+    { mark, rooms }: Overflow,
+    of: {
+      readonly sequence: number;
+      readonly index: number;
+      readonly client: ClientMetadata;
+      readonly admittedUnixMs: number;
+    },
+  ): void {
+    const { sequence, index: first, client, admittedUnixMs } = of;
+    for (const [index, { destination, signal, payload }] of entries.entries()) {
+      const ref = { sequence, index: first + index };
+      const { itemCount, size: bytes } = payload;
+      const letter = { ref, destination, signal, itemCount, bytes, client, admittedUnixMs, mark };
+      queue.deadLetters.add(letter, rooms[index]!);
+    }
+    queue.overflowed(items);
+  }
+
   countDropped(): void {
-    for (const share of this.#shares) if (!isKept(share)) share.enqueueFailed.add(share.items);
+    for (const share of this.#shares) if (!isQueued(share)) share.enqueueFailed.add(share.items);
   }
 
   #assertFits(room: RoomQueue, size: number): void {
@@ -170,7 +240,7 @@ export class AdmissionPlan {
   #shareOf({ queue, isRequired, enqueueFailed }: Extract<Target, { kind: "queue" }>, entry: Enlisted): Share {
     const known = this.#shares.find((other) => other.queue === queue);
     if (known === undefined) {
-      const share = { queue, isRequired, enqueueFailed, entries: [entry], size: 0, items: 0, eviction: undefined };
+      const share = { queue, isRequired, enqueueFailed, entries: [entry], ...NOTHING_YET };
       this.#shares.push(share);
       return share;
     }
@@ -181,10 +251,10 @@ export class AdmissionPlan {
 
 /** Required and not decoupled: while it is full, senders wait. */
 function isWaitedFor({ isRequired, queue }: Share): boolean {
-  return isRequired && queue.config.overflow !== "drop_oldest";
+  return isRequired && !DECOUPLED.includes(queue.config.overflow);
 }
 
-function isKept(share: Share): boolean {
+function isQueued(share: Share): boolean {
   return isWaitedFor(share) || share.eviction !== undefined;
 }
 

@@ -146,7 +146,7 @@ export class QueueAdmission implements Admission, TallyKeeper {
       this.#addTallied(deltas, true);
       const record = this.#record(plan, deltas);
       if (isEmpty(record)) this.office.journal.note(deltas);
-      else plan.accept(await this.office.journal.admit(record), this.client);
+      else plan.accept(await this.office.journal.admit(record), this.client, this.#openedMs);
       this.#accept(plan, deltas);
     } catch (thrown) {
       plan.giveBack();

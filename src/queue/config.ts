@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { annotate, block, duration, optionalBlock, refuse, withFix, withoutEffect } from "../config/types.ts";
+import { annotate, block, byteSize, duration, optionalBlock, refuse, withFix, withoutEffect } from "../config/types.ts";
 import { parseByteSize } from "../config/byte-size.ts";
 
 /**
@@ -14,8 +14,11 @@ export const BATCH_SIZERS = ["items", "bytes"] as const;
 export type BatchSizer = (typeof BATCH_SIZERS)[number];
 
 /** What a full queue does to what comes next. See README.md, "When the queue is full". */
-export const OVERFLOWS = ["refuse", "block", "drop_oldest"] as const;
+export const OVERFLOWS = ["refuse", "block", "drop_oldest", "dead_letter"] as const;
 export type Overflow = (typeof OVERFLOWS)[number];
+
+/** What happens to dead letters when they reach their bound: the oldest leave, or the newest are not kept. Counted both ways. */
+export const DEAD_LETTERS_FULL = ["drop_oldest", "drop_newest"] as const;
 
 // Far above any queue that fits a machine; it keeps sums of sizes exact.
 const AMOUNT_MAX = 2 ** 50;
@@ -92,6 +95,32 @@ function countItemsWhereEmpty(batch: unknown): unknown {
   return isEmpty ? { sizer: "items" } : batch;
 }
 
+// Each costs some 500 bytes of memory and a line of `signalbox deadletters list`; their bytes are in the storage.
+const DEAD_LETTERS_MAX = 1_000_000;
+
+const deadLettersSchema = block({
+  enabled: z
+    .boolean()
+    .optional()
+    .describe(
+      "Keep what this destination will not get. Default: true where the queues are on disk or overflow asks for it.",
+    ),
+  max_size: byteSize({ default: "64MiB", min: "1KiB" }).describe("Bytes of the destination's dead letters."),
+  max_count: z.int().positive().max(DEAD_LETTERS_MAX).default(10_000).describe("How many there may be."),
+  when_full: z
+    .enum(DEAD_LETTERS_FULL)
+    .default("drop_oldest")
+    .describe("drop_oldest: the oldest leave; drop_newest: what comes is not kept. Counted."),
+  rejected: z.boolean().default(true).describe("Keep what the backend will never take."),
+  expired: z.boolean().default(true).describe("Keep what was given up: `max_age`, `max_elapsed_time`, retries off."),
+  partial_success: z
+    .boolean()
+    .default(false)
+    .describe("Keep the whole request of which the backend took a part; a replay leaves it out unless it is named."),
+});
+
+export type DeadLettersConfig = z.output<typeof deadLettersSchema>;
+
 // More requests at once than any backend takes from one client; each costs memory here.
 const CONSUMERS_MAX = 10_000;
 
@@ -127,7 +156,11 @@ const queueBlock = block({
   overflow: z
     .enum(OVERFLOWS)
     .optional()
-    .describe("When the queue is full: refuse after waiting, block, or drop_oldest. Default: refuse."),
+    .describe("When the queue is full: refuse after waiting, block, drop_oldest, or dead_letter. Default: refuse."),
+  max_age: duration()
+    .prefault("0s")
+    .describe("What was admitted longer ago is not sent any more: what the backend would refuse anyway. 0s: any age."),
+  dead_letters: withDefaults(deadLettersSchema).describe("What is kept of what this destination will not get."),
 });
 
 type QueueBlock = z.output<typeof queueBlock>;
@@ -140,6 +173,7 @@ function checkQueue(queue: QueueBlock, context: z.core.$RefinementCtx): void {
   }
   checkMinSize(queue, context);
   checkOverflow(queue, context);
+  checkDeadLetters(queue, context);
 }
 
 function checkMinSize(queue: QueueBlock, context: z.core.$RefinementCtx): void {
@@ -162,6 +196,18 @@ function checkOverflow(queue: QueueBlock, context: z.core.$RefinementCtx): void 
   }
 }
 
+function checkDeadLetters(queue: QueueBlock, context: z.core.$RefinementCtx): void {
+  if (queue.overflow !== "dead_letter") return;
+  if (queue.dead_letters.enabled === false) {
+    const message = "`overflow: dead_letter` contradicts `dead_letters.enabled: false`";
+    refuse(context, { path: ["dead_letters", "enabled"], message, fix: 'write true, or overflow: "refuse"' });
+  }
+  if (queue.wait_for_result) {
+    const message = "`overflow: dead_letter` has no queue to overflow with `wait_for_result: true`";
+    refuse(context, { path: ["overflow"], message, fix: "leave one of the two out" });
+  }
+}
+
 function batchSizer(queue: Pick<QueueBlock, "sizer" | "batch">): BatchSizer {
   const sizer = queue.batch?.sizer ?? queue.sizer;
   return sizer === "bytes" ? "bytes" : "items";
@@ -181,6 +227,9 @@ export interface SendingQueueConfig {
   readonly batch: BatchConfig | undefined;
   readonly required: boolean | undefined;
   readonly overflow: Overflow;
+  /** Milliseconds; 0 for none. */
+  readonly max_age: number;
+  readonly dead_letters: DeadLettersConfig;
 }
 
 export interface BatchConfig {
@@ -194,7 +243,8 @@ export interface BatchConfig {
 }
 
 function resolveQueue(queue: QueueBlock): SendingQueueConfig {
-  const { enabled, num_consumers, queue_size, sizer, wait_for_result, storage, required } = queue;
+  const { enabled, num_consumers, queue_size, sizer, wait_for_result, storage, required, max_age, dead_letters } =
+    queue;
   return {
     enabled,
     num_consumers,
@@ -203,6 +253,8 @@ function resolveQueue(queue: QueueBlock): SendingQueueConfig {
     wait_for_result,
     storage,
     required,
+    max_age,
+    dead_letters,
     batch: queue.batch && resolveBatch(queue.batch, batchSizer(queue)),
     overflow: queue.overflow ?? (queue.block_on_overflow ? "block" : "refuse"),
   };

@@ -6,6 +6,7 @@ import { splitPayload } from "../wire/otlp/split-payload.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { RetryConfig } from "./config.ts";
 import type { DestinationHealth } from "./destination-health.ts";
+import type { DeadLetterReason } from "./storage.ts";
 import { Backoff, DRAIN_BACKOFF_MS_MAX, RETRY_AFTER_MS_MAX } from "./retry.ts";
 
 export interface DeliverySettings {
@@ -29,6 +30,17 @@ export interface Patience {
   readonly hurry: AbortSignal;
   /** Aborts when another will go on with the request: the attempt under way ends by itself, and none follows it. */
   readonly leave?: AbortSignal;
+  /** Milliseconds since the epoch; from then on the backend would refuse it for its age. Default: never. */
+  readonly expiresUnixMs?: number;
+}
+
+/** A payload, or a part of one, that will not arrive. */
+export interface Loss {
+  readonly reason: Exclude<DeadLetterReason, "overflow">;
+  readonly payload: EncodedPayload;
+  readonly attempts: number;
+  /** Why, in the backend's words. */
+  readonly message: string;
 }
 
 /** What became of a request's items. `undelivered` ones were neither taken nor given up: patience ended before. */
@@ -39,7 +51,14 @@ export interface DeliveryOutcome {
   readonly undelivered: number;
   /** Why not all were sent. */
   readonly error: ConsumeError | undefined;
+  /** What of it was rejected, expired, or taken in part. */
+  readonly losses: readonly Loss[];
 }
+
+const NO_LOSSES: readonly Loss[] = [];
+
+/** What waited longer than `max_age` before it was tried. */
+export const TOO_OLD = new ConsumeError("permanent", "older than max_age");
 
 const BROKEN_OFF = new ConsumeError("refused", "the time to deliver it is over");
 
@@ -49,6 +68,7 @@ export const NOTHING_DELIVERED: DeliveryOutcome = {
   expired: 0,
   undelivered: 0,
   error: undefined,
+  losses: NO_LOSSES,
 };
 
 /** Hands requests over to one destination: attempts, waits, splits what is too large, and says what became of the items. */
@@ -84,28 +104,38 @@ export class Delivery {
     const startedMs = this.#clock.monotonicMs();
     const backoff = new Backoff(this.#retry, this.#random);
     let lastError: ConsumeError | undefined;
-    for (;;) {
+    for (let attempts = 0; ; attempts += 1) {
       if (this.#throttledUntilMs > 0) await this.#waitOutThrottle(patience);
+      if (this.#isTooOld(patience, 0)) return this.#tooOld(request, lastError, attempts);
       const result = isOver(patience) ? BROKEN_OFF : await this.#attempt(request, patience.end);
-      if (!(result instanceof ConsumeError)) return this.#arrived(request, result, lastError !== undefined);
+      if (!(result instanceof ConsumeError)) return this.#arrived(request, result, attempts);
       if (patience.end.aborted || result === BROKEN_OFF) return this.#brokenOff(request, lastError);
-      if (!result.isRetryable) return this.#refused(request, result, patience, lastError !== undefined);
+      if (!result.isRetryable) {
+        return this.#refused(request, result, patience, {
+          attempts: attempts + 1,
+          wasFailing: lastError !== undefined,
+        });
+      }
       if (isOver(patience)) return this.#brokenOff(request, lastError);
       if (lastError === undefined) this.#health.failing(result);
       lastError = result;
       const delayMs = backoff.nextDelayMs(this.#clock.monotonicMs() - startedMs, result.retryAfterMs);
-      if (delayMs === undefined) return this.#expired(request, result);
+      if (delayMs === undefined) return this.#expired(request, result, "retries_ended", attempts + 1);
+      if (this.#isTooOld(patience, delayMs)) return this.#tooOld(request, result, attempts + 1);
       this.#throttle(result.retryAfterMs);
       await this.#wait(delayMs, patience);
     }
   }
 
-  #arrived({ payload }: OutgoingRequest, result: SendResult, wasFailing: boolean): DeliveryOutcome {
-    if (wasFailing) this.#health.recovered();
+  #arrived({ payload }: OutgoingRequest, result: SendResult, failedAttempts: number): DeliveryOutcome {
+    if (failedAttempts > 0) this.#health.recovered();
     else this.#health.succeeded();
     const rejected = Math.min(result.rejectedItems, payload.itemCount);
-    if (rejected > 0) this.#health.lost("rejected", rejected, result.message);
-    return { ...NOTHING_DELIVERED, sent: payload.itemCount - rejected, rejected };
+    if (rejected === 0) return { ...NOTHING_DELIVERED, sent: payload.itemCount };
+    const { message } = result;
+    this.#health.lost("rejected", rejected, message);
+    const losses = [{ reason: "partial_success" as const, payload, attempts: failedAttempts + 1, message }];
+    return { ...NOTHING_DELIVERED, sent: payload.itemCount - rejected, rejected, losses };
   }
 
   #brokenOff({ payload }: OutgoingRequest, lastError: ConsumeError | undefined): DeliveryOutcome {
@@ -113,10 +143,34 @@ export class Delivery {
     return { ...NOTHING_DELIVERED, undelivered: payload.itemCount, error: lastError ?? BROKEN_OFF };
   }
 
-  #expired({ payload }: OutgoingRequest, error: ConsumeError): DeliveryOutcome {
+  /** After an attempt that failed. */
+  #expired(
+    { payload }: OutgoingRequest,
+    error: ConsumeError,
+    reason: Loss["reason"],
+    attempts: number,
+  ): DeliveryOutcome {
+    const { message } = error;
     this.#health.gaveUp();
-    this.#health.lost("expired", payload.itemCount, error.message);
-    return { ...NOTHING_DELIVERED, expired: payload.itemCount, error };
+    this.#health.lost("expired", payload.itemCount, message);
+    return {
+      ...NOTHING_DELIVERED,
+      expired: payload.itemCount,
+      error,
+      losses: [{ reason, payload, attempts, message }],
+    };
+  }
+
+  #isTooOld({ expiresUnixMs = Infinity }: Patience, delayMs: number): boolean {
+    return expiresUnixMs !== Infinity && this.#clock.nowMs() + delayMs >= expiresUnixMs;
+  }
+
+  #tooOld(request: OutgoingRequest, lastError: ConsumeError | undefined, attempts: number): DeliveryOutcome {
+    if (lastError !== undefined) return this.#expired(request, lastError, "too_old", attempts);
+    const { payload } = request;
+    this.#health.lost("expired", payload.itemCount, TOO_OLD.message);
+    const losses = [{ reason: "too_old" as const, payload, attempts, message: TOO_OLD.message }];
+    return { ...NOTHING_DELIVERED, expired: payload.itemCount, error: TOO_OLD, losses };
   }
 
   /** These bytes will never be taken. Too many of them is the one refusal that can be mended here. */
@@ -124,25 +178,32 @@ export class Delivery {
     request: OutgoingRequest,
     error: ConsumeError,
     patience: Patience,
-    wasFailing: boolean,
+    { attempts, wasFailing }: { readonly attempts: number; readonly wasFailing: boolean },
   ): Promise<DeliveryOutcome> | DeliveryOutcome {
     if (wasFailing) this.#health.gaveUp();
     if (error.kind === "too_large" && request.payload.itemCount > 1)
-      return this.#deliverHalves(request, error, patience);
-    return this.#rejected(request, error);
+      return this.#deliverHalves(request, error, patience, attempts);
+    return this.#rejected(request, error, attempts);
   }
 
-  #rejected({ payload }: OutgoingRequest, error: ConsumeError): DeliveryOutcome {
-    this.#health.lost("rejected", payload.itemCount, error.message);
-    return { ...NOTHING_DELIVERED, rejected: payload.itemCount, error };
+  #rejected({ payload }: OutgoingRequest, error: ConsumeError, attempts: number): DeliveryOutcome {
+    const { message } = error;
+    this.#health.lost("rejected", payload.itemCount, message);
+    const losses = [{ reason: "rejected" as const, payload, attempts, message }];
+    return { ...NOTHING_DELIVERED, rejected: payload.itemCount, error, losses };
   }
 
   /** Recursion ends at single items, so its depth is log2(items). */
-  async #deliverHalves(request: OutgoingRequest, error: ConsumeError, patience: Patience): Promise<DeliveryOutcome> {
+  async #deliverHalves(
+    request: OutgoingRequest,
+    error: ConsumeError,
+    patience: Patience,
+    attempts: number,
+  ): Promise<DeliveryOutcome> {
     const { signal, payload } = request;
     const itemsMax = Math.ceil(payload.itemCount / 2);
     const parts = splitPayload(signal, payload, { itemsMax });
-    if (parts.length < 2) return this.#rejected(request, error);
+    if (parts.length < 2) return this.#rejected(request, error, attempts);
     return this.#deliverParts(request, parts, patience);
   }
 
@@ -206,6 +267,7 @@ export function sumOutcomes(left: DeliveryOutcome, right: DeliveryOutcome): Deli
     expired: left.expired + right.expired,
     undelivered: left.undelivered + right.undelivered,
     error: left.error ?? right.error,
+    losses: right.losses.length === 0 ? left.losses : [...left.losses, ...right.losses],
   };
 }
 
@@ -214,8 +276,8 @@ export function hasSettled({ sent, rejected, expired }: DeliveryOutcome): boolea
   return sent + rejected + expired > 0;
 }
 
-export function withoutLeave({ end, hurry }: Patience): Patience {
-  return { end, hurry };
+export function withoutLeave({ leave: _leave, ...patience }: Patience): Patience {
+  return patience;
 }
 
 function isOver({ end, leave }: Patience): boolean {

@@ -11,9 +11,11 @@ export interface DestinationHealthSettings {
   readonly logger: Logger;
   /** What happens to data meanwhile: "512 log records kept in the queue". */
   readonly meanwhile: () => string;
+  /** Whether what is lost in this way is kept as dead letters. */
+  readonly isKept: (kind: LossKind) => boolean;
 }
 
-type Loss = "rejected" | "expired";
+export type LossKind = "rejected" | "expired" | "overflowed";
 
 interface LossState {
   items: number;
@@ -26,7 +28,8 @@ export class DestinationHealth {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #meanwhile: () => string;
-  readonly #losses = new Map<Loss, LossState>();
+  readonly #isKept: (kind: LossKind) => boolean;
+  readonly #losses = new Map<LossKind, LossState>();
   /** Requests whose last attempt failed. It is back when none is left: one success among failures is not news. */
   #failingCount = 0;
   #lastError: ConsumeError | undefined;
@@ -37,6 +40,7 @@ export class DestinationHealth {
     this.#clock = settings.clock;
     this.#logger = settings.logger;
     this.#meanwhile = settings.meanwhile;
+    this.#isKept = settings.isKept;
   }
 
   /** What is wrong with it, for messages to senders; undefined while nothing is. */
@@ -77,14 +81,15 @@ export class DestinationHealth {
     this.#logger.info(`destination ${this.#destination} is back`);
   }
 
-  /** Items that will never arrive, and why. */
-  lost(kind: Loss, items: number, reason: string): void {
+  /** Items that will not arrive by themselves, and why. */
+  lost(kind: LossKind, items: number, reason: string): void {
     const nowMs = this.#clock.monotonicMs();
     const state = this.#losses.get(kind) ?? { items: 0, lastLogMs: Number.NEGATIVE_INFINITY };
     this.#losses.set(kind, state);
     state.items += items;
     if (nowMs - state.lastLogMs < LOSS_LOG_INTERVAL_MS) return;
-    this.#logger.error(`destination ${this.#destination}: ${state.items} items ${kind}: ${reason}`);
+    const kept = this.#isKept(kind) ? "; kept as dead letters" : "";
+    this.#logger.error(`destination ${this.#destination}: ${state.items} items ${kind}: ${reason}${kept}`);
     state.items = 0;
     state.lastLogMs = nowMs;
   }

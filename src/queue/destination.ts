@@ -7,8 +7,11 @@ import { ITEM_WORDS, SIGNALS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import type { Target } from "./admission.ts";
 import type { RetryConfig, SendingQueueConfig } from "./config.ts";
-import { Delivery } from "./delivery.ts";
+import type { DeadLetterBox } from "./dead-letter-box.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import { Delivery, TOO_OLD } from "./delivery.ts";
 import { DestinationHealth } from "./destination-health.ts";
+import type { LossKind } from "./destination-health.ts";
 import { DirectDestination } from "./direct-destination.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
@@ -41,7 +44,12 @@ export interface DestinationOffice {
   readonly journal: Journal;
   readonly ledger: Ledger;
   readonly random: () => number;
+  readonly deadLetters: DeadLetters;
+  /** Whether what is queued outlives the process: then dead letters are kept by default. */
+  readonly isDurable: boolean;
 }
+
+const KEPT_REASONS = { rejected: "rejected", expired: "too_old", overflowed: "overflow" } as const;
 
 const UNBOUNDED = Number.POSITIVE_INFINITY;
 
@@ -56,6 +64,7 @@ export class Destination {
   readonly queues: SendingQueue[] = [];
   readonly rooms: RoomQueue[] = [];
   readonly #office: DestinationOffice;
+  readonly #box: DeadLetterBox;
   readonly #deliveries = new Map<Signal, Delivery>();
   readonly #directs: DirectDestination[] = [];
 
@@ -65,7 +74,10 @@ export class Destination {
     const { sender, retry, timeoutMs, requestBytesMax = Infinity } = settings;
     const { clock, logger, random } = office;
     const meanwhile = (): string => this.#meanwhile();
-    this.health = new DestinationHealth({ destination: settings.id, clock, logger, meanwhile });
+    this.#box = this.#configureDeadLetters();
+    // A partial success is rejected too, and mostly not kept.
+    const isKept = (kind: LossKind): boolean => kind === "overflowed" || this.#box.keeps(KEPT_REASONS[kind]);
+    this.health = new DestinationHealth({ destination: settings.id, clock, logger, meanwhile, isKept });
     const of = { sender, retry, timeoutMs, requestBytesMax, clock, random, health: this.health };
     for (const signal of settings.signals ?? SIGNALS) {
       this.#deliveries.set(signal, new Delivery(of));
@@ -151,11 +163,21 @@ export class Destination {
       config,
       delivery,
       room,
+      deadLetters: this.#box,
+      onLost: (kind, items) => this.health.lost(kind, items, kind === "expired" ? TOO_OLD.message : "no room"),
       sizes: QueueSizes.of(this.#office.meter, this.settings.id, this.#addressLabels(signal)),
     });
     this.queues.push(queue);
     this.#measurePartitions(queue);
     return queue;
+  }
+
+  #configureDeadLetters(): DeadLetterBox {
+    const { id, queue } = this.settings;
+    const { enabled = this.#office.isDurable || queue.overflow === "dead_letter" } = queue.dead_letters;
+    const box = this.#office.deadLetters.box(id);
+    box.configure(enabled ? queue.dead_letters : undefined);
+    return box;
   }
 
   #createRoom(signal: Signal, config: SendingQueueConfig): RoomQueue {

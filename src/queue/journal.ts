@@ -7,6 +7,7 @@ import { RecentDurations } from "./recent-durations.ts";
 import type {
   AdmissionRecord,
   CompletionRecord,
+  EntryMark,
   EntryRef,
   LedgerDelta,
   QueueStorage,
@@ -26,8 +27,8 @@ const GROUP_COMPLETIONS_MAX = 1_000;
 /** After a failed write of completions alone. Admissions try at once: each is a new request that wants an answer. */
 const REWRITE_DELAY_MS = 1_000;
 
-interface WaitingAdmission {
-  readonly record: AdmissionRecord;
+interface WaitingRecord {
+  readonly record: StoredRecord;
   readonly bytes: number;
   readonly resolve: (sequence: number) => void;
   readonly reject: (error: ConsumeError) => void;
@@ -45,7 +46,8 @@ export class Journal {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #syncs = new RecentDurations();
-  #admissions: WaitingAdmission[] = [];
+  /** Admissions, and what else is not to go on before it is kept. */
+  #waiting: WaitingRecord[] = [];
   /** Bounded by the entries that are in the queues. */
   #completions: CompletionRecord[] = [];
   /** Sums of what the ledger counted without a record of its own; bounded by the number of counters. */
@@ -66,16 +68,21 @@ export class Journal {
 
   /** Resolves with the admission's sequence number once it is kept. Rejects with a retryable ConsumeError. */
   admit(record: AdmissionRecord): Promise<number> {
+    return this.write(record);
+  }
+
+  /** The same for any record. Completions that were asked for before it stand before it. */
+  write(record: StoredRecord): Promise<number> {
     if (this.#isClosed) return Promise.reject(new ConsumeError("refused", "shutting down"));
     return new Promise((resolve, reject) => {
-      this.#admissions.push({ record, bytes: distinctBytes(record), resolve, reject });
+      this.#waiting.push({ record, bytes: distinctBytes(record), resolve, reject });
       this.#kick();
     });
   }
 
   /** Rides with the next group. Never fails towards the caller: what cannot be written now is written with a later one. */
-  complete(entries: readonly EntryRef[], ledger: readonly LedgerDelta[]): void {
-    this.#completions.push({ kind: "completion", entries, ledger });
+  complete(entries: readonly EntryRef[], ledger: readonly LedgerDelta[], marks: readonly EntryMark[] = []): void {
+    this.#completions.push({ kind: "completion", entries, ledger, ...(marks.length > 0 && { marks }) });
     this.#kickSoon(this.#storage.completionDelayMs);
   }
 
@@ -103,7 +110,7 @@ export class Journal {
   }
 
   #hasWork(): boolean {
-    return this.#admissions.length > 0 || this.#completions.length > 0 || this.#notes.size > 0;
+    return this.#waiting.length > 0 || this.#completions.length > 0 || this.#notes.size > 0;
   }
 
   #kickSoon(delayMs: number): void {
@@ -128,39 +135,39 @@ export class Journal {
       // What completions make room for may be what the admissions wait for.
       if (this.#isFailing && this.#completions.length > 0) await this.#appendGroup([], this.#takeCompletions());
       const completions = this.#isFailing ? [] : this.#takeCompletions();
-      await this.#appendGroup(this.#takeAdmissions(), completions);
-    } while (this.#admissions.length > 0 || (this.#completions.length > 0 && !this.#isFailing));
+      await this.#appendGroup(this.#takeWaiting(), completions);
+    } while (this.#waiting.length > 0 || (this.#completions.length > 0 && !this.#isFailing));
     this.#isAppending = false;
     for (const resolve of this.#onIdle.splice(0)) resolve();
     if (this.#completions.length > 0) this.#kickSoon(REWRITE_DELAY_MS);
   }
 
-  async #appendGroup(admissions: readonly WaitingAdmission[], completions: StoredCompletions): Promise<void> {
-    if (admissions.length + completions.length === 0) return;
+  async #appendGroup(waiting: readonly WaitingRecord[], completions: StoredCompletions): Promise<void> {
+    if (waiting.length + completions.length === 0) return;
     const startedMs = this.#clock.monotonicMs();
     try {
-      const first = await this.#storage.append([...admissions.map(({ record }) => record), ...completions]);
+      const first = await this.#storage.append([...completions, ...waiting.map(({ record }) => record)]);
       this.#syncs.add(this.#clock.monotonicMs() - startedMs);
-      if (admissions.length > 0) this.#isRefusing = false;
+      if (waiting.length > 0) this.#isRefusing = false;
       if (!this.#isRefusing) this.#reportWorking();
-      for (const [index, admission] of admissions.entries()) admission.resolve(first + index);
+      for (const [index, { resolve }] of waiting.entries()) resolve(first + completions.length + index);
     } catch (thrown) {
       this.#completions = [...completions, ...this.#completions];
-      this.#isRefusing ||= admissions.length > 0;
+      this.#isRefusing ||= waiting.length > 0;
       const error = this.#reportFailing(thrown);
-      for (const admission of admissions) admission.reject(error);
+      for (const { reject } of waiting) reject(error);
     }
   }
 
-  #takeAdmissions(): WaitingAdmission[] {
+  #takeWaiting(): WaitingRecord[] {
     let bytes = 0;
     let count = 0;
-    for (const admission of this.#admissions) {
-      bytes += admission.bytes;
+    for (const waiting of this.#waiting) {
+      bytes += waiting.bytes;
       if (count > 0 && (count === GROUP_ADMISSIONS_MAX || bytes > GROUP_BYTES_MAX)) break;
       count += 1;
     }
-    return this.#admissions.splice(0, count);
+    return this.#waiting.splice(0, count);
   }
 
   #takeCompletions(): StoredCompletions {
@@ -192,7 +199,9 @@ export class Journal {
 type StoredCompletions = Extract<StoredRecord, { kind: "completion" }>[];
 
 /** What the storage will write: identical batches share one payload object. */
-function distinctBytes({ entries }: AdmissionRecord): number {
+function distinctBytes(record: StoredRecord): number {
+  if (record.kind === "completion") return 0;
+  const { entries } = record;
   const [only] = entries;
   if (entries.length === 1 && only !== undefined) return only.payload.size;
   let bytes = 0;

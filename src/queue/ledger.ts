@@ -50,7 +50,13 @@ export class Ledger {
   destination(destination: string, signal: Signal): DestinationAccount {
     return getOrMake(this.#destinations, `${destination} ${signal}`, () => {
       const { sent, failed } = this.#exporterMetrics(destination, signal);
-      const metrics = { sent, rejected: failed, expired: failed, dropped: failed };
+      // What overflowed was never tried, and has no error: it counts as not enqueued.
+      const deadLettered: LedgerMetric = {
+        add: (items, error) => {
+          if (error !== undefined) failed.add(items, error);
+        },
+      };
+      const metrics = { sent, rejected: failed, expired: failed, dropped: failed, dead_lettered: deadLettered };
       const labels = { exporter: destination, data_type: signal };
       const maker = this.#maker({ kind: "destination", identity: [destination, signal], labels, metrics });
       const account = new DestinationAccount(destination, signal, maker);

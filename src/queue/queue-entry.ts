@@ -1,5 +1,6 @@
 import type { ClientMetadata } from "../core/client-metadata.ts";
-import type { EntryRef } from "./storage.ts";
+import type { Sizer } from "./config.ts";
+import type { EntryRef, Replay } from "./storage.ts";
 
 /** One admitted batch in the queue of one destination. Its bytes are in the storage. */
 export interface QueueEntry {
@@ -9,6 +10,29 @@ export interface QueueEntry {
   /** What it takes of the queue's room, in the queue's sizer. */
   readonly room: number;
   readonly client: ClientMetadata;
+  /** Since the epoch. Not milliseconds: a number of 31 bits costs nothing beside the object, and a million may wait. */
+  readonly admittedUnixSeconds: number;
+  /** Absent where it never was a dead letter. */
+  readonly replay?: Replay;
+}
+
+/** What `max_age` counts from: a letter that was replayed is as old as its replay, or it would expire again at once. */
+export function sinceUnixMs({ admittedUnixSeconds, replay }: QueueEntry): number {
+  return replay?.atUnixMs ?? admittedUnixSeconds * 1000;
+}
+
+export function sumItems(entries: readonly QueueEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.itemCount, 0);
+}
+
+/** What an entry takes of a queue's room. */
+export function sizeIn(unit: Sizer, { itemCount, bytes }: Pick<QueueEntry, "itemCount" | "bytes">): number {
+  if (unit === "requests") return 1;
+  return unit === "items" ? itemCount : bytes;
+}
+
+export function sumRoom(entries: readonly QueueEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.room, 0);
 }
 
 function isBefore(left: EntryRef, right: EntryRef): boolean {

@@ -11,6 +11,8 @@ import { ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import { ComponentStates } from "./component-states.ts";
 import { retrySchema, sendingQueueSchema } from "./config.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import type { ReplayTarget } from "./dead-letters.ts";
 import { Destination } from "./destination.ts";
 import type { DestinationOffice, DestinationSettings } from "./destination.ts";
 import { SharedDoorBudget } from "./door-budget.ts";
@@ -19,9 +21,10 @@ import { Ledger } from "./ledger.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import { PressureBoard } from "./pressure.ts";
 import { QueueGeneration } from "./queue-generation.ts";
+import { queueTarget } from "./replay-target.ts";
 import { RoomList } from "./room.ts";
 import { SeenKeys } from "./seen-keys.ts";
-import { sizeIn } from "./sending-queue.ts";
+import { sizeIn } from "./queue-entry.ts";
 import type { SendingQueue } from "./sending-queue.ts";
 import type { QueueStorage, ReplayedEntry } from "./storage.ts";
 
@@ -72,6 +75,9 @@ export interface Queues {
   stateOf(owner: string): ReadonlyMap<string, Uint8Array>;
   readonly doors: DoorBudget;
   readonly ledger: Ledger;
+  readonly deadLetters: DeadLetters;
+  /** Where a dead letter goes that is replayed, or why it cannot. */
+  replayTarget(destination: string, signal: Signal): ReplayTarget | string;
 }
 
 export type { DestinationSettings } from "./destination.ts";
@@ -104,6 +110,7 @@ export interface Replaced {
 class GatewayQueues implements Queues {
   readonly ledger: Ledger;
   readonly doors: SharedDoorBudget;
+  readonly deadLetters: DeadLetters;
   readonly #settings: QueuesSettings;
   readonly #storage: QueueStorage;
   readonly #pressure = new PressureBoard();
@@ -128,8 +135,21 @@ class GatewayQueues implements Queues {
     const pressure = this.#pressure;
     const rooms = new RoomList({ clock, pressure, syncP99Ms: () => journal.syncP99Ms() });
     this.ledger = ledger;
+    this.deadLetters = new DeadLetters({ clock, logger, meter, journal, ledger });
     this.doors = new SharedDoorBudget({ clock, pressure, bytesMax: doorBytesMax });
-    this.#office = { clock, logger, meter, rooms, journal, ledger, random, seenKeys: new SeenKeys(clock), states: new ComponentStates() };
+    this.#office = {
+      clock,
+      logger,
+      meter,
+      rooms,
+      journal,
+      ledger,
+      random,
+      seenKeys: new SeenKeys(clock),
+      states: new ComponentStates(),
+      deadLetters: this.deadLetters,
+      isDurable: storage.isDurable,
+    };
     this.#current = this.prepare(settings.destinations);
     for (const each of settings.destinations) this.#destinations.set(each.id, new Destination(each, this.#office));
     this.#current.use(this.#destinations.values());
@@ -141,6 +161,13 @@ class GatewayQueues implements Queues {
 
   has(destination: string): boolean {
     return this.#current.has(destination);
+  }
+
+  replayTarget(destination: string, signal: Signal): ReplayTarget | string {
+    const target = this.#destinations.get(destination)?.targets.get(signal);
+    if (target === undefined) return `${destination} is not configured for ${signal}`;
+    if (target.kind === "direct") return `${destination} has no queue (sending_queue.enabled, wait_for_result)`;
+    return queueTarget(target.queue, this.#office.rooms, this.#office.clock);
   }
 
   prepare(destinations: readonly DestinationSettings[]): QueueGeneration {
@@ -174,6 +201,7 @@ class GatewayQueues implements Queues {
   async start(): Promise<void> {
     await this.#storage.replay({
       entry: (entry) => this.#takeOver(entry),
+      letter: (letter) => this.deadLetters.adopt(letter),
       seen: (key) => this.#office.seenKeys.add(key),
       state: (change) => this.#office.states.apply(change),
       total: (counterId, items) => this.ledger.restore(counterId, items),
@@ -272,13 +300,15 @@ class GatewayQueues implements Queues {
   }
 
   #takeOver(entry: ReplayedEntry): void {
-    const { destination, signal, itemCount, size: bytes, client, ref } = entry;
+    const { destination, signal, itemCount, size: bytes, client, ref, admittedUnixMs, replay } = entry;
     const queue = this.#destinations.get(destination)?.heirOf(signal) ?? this.#parkedQueue(destination, signal);
     const room = sizeIn(queue.room.unit, { itemCount, bytes });
     // The queue may have been made smaller since: what was accepted is kept, and new room waits until it has drained.
     queue.room.used += room;
     queue.account.carriedOver.add(itemCount);
-    queue.accept({ ref, itemCount, bytes, room, client });
+    const admittedUnixSeconds = Math.floor(admittedUnixMs / 1000);
+    const of = { ref, itemCount, bytes, room, client, admittedUnixSeconds };
+    queue.accept(replay === undefined ? of : { ...of, replay });
   }
 
   /** For entries of a destination that is not configured: never started, so nobody sends. */

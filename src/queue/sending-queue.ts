@@ -5,19 +5,21 @@ import type { Logger } from "../core/logger.ts";
 import type { OutgoingRequest } from "../core/sender.ts";
 import type { Signal } from "../core/signal.ts";
 import { mergePayloads } from "../wire/otlp/payload.ts";
-import { splitPayload } from "../wire/otlp/split-payload.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 import { Batcher } from "./batcher.ts";
-import type { SendingQueueConfig, Sizer } from "./config.ts";
+import type { SendingQueueConfig } from "./config.ts";
+import type { DeadLetterBox } from "./dead-letter-box.ts";
 import type { Delivery, DeliveryOutcome, Patience } from "./delivery.ts";
-import { hasSettled, NOTHING_DELIVERED, sumOutcomes, withoutLeave } from "./delivery.ts";
+import { hasSettled, NOTHING_DELIVERED, sumOutcomes, TOO_OLD, withoutLeave } from "./delivery.ts";
 import type { Journal } from "./journal.ts";
 import type { DestinationAccount } from "./ledger-accounts.ts";
 import type { Ledger } from "./ledger.ts";
 import type { QueueEntry } from "./queue-entry.ts";
+import { sinceUnixMs, sizeIn, sumItems, sumRoom } from "./queue-entry.ts";
 import type { QueueSizes } from "./queue-sizes.ts";
+import { readPayloads, requestsOf } from "./requests.ts";
 import type { RoomList, RoomQueue } from "./room.ts";
-import type { LedgerDelta } from "./storage.ts";
+import { Settler } from "./settler.ts";
 
 /** A sender that ignores the abort of its attempt is left behind after this time. */
 const ABORT_GRACE_MS = 200;
@@ -35,6 +37,10 @@ export interface SendingQueueSettings {
   readonly logger: Logger;
   /** Only where they are shown. */
   readonly sizes?: QueueSizes | undefined;
+  /** Of the destination. */
+  readonly deadLetters: DeadLetterBox;
+  /** For the log: items that were too old before they were tried, and such as found no room. */
+  readonly onLost: (kind: "expired" | "overflowed", items: number) => void;
 }
 
 /** Whatever a queue is to hold before its successor may stand alone: what the former one still has in its hands. */
@@ -67,6 +73,7 @@ export class SendingQueue {
   readonly account: DestinationAccount;
   readonly #settings: SendingQueueSettings;
   readonly #batcher: Batcher;
+  readonly #settler: Settler;
   readonly #end = new AbortController();
   readonly #hurry = new AbortController();
   readonly #leave = new AbortController();
@@ -89,6 +96,7 @@ export class SendingQueue {
     this.#batcher = new Batcher(settings.config.batch);
     this.account = settings.ledger.destination(settings.destination, settings.signal);
     this.account.observe(() => this);
+    this.#settler = new Settler({ ...settings, account: this.account, end: this.#end.signal });
   }
 
   /** What a predecessor has not handed over yet is in these figures. */
@@ -168,6 +176,15 @@ export class SendingQueue {
     this.#settings.rooms.giveBack(this.room, eviction.heldRoom);
     this.#dispatch();
     this.#changed();
+  }
+
+  get deadLetters(): DeadLetterBox {
+    return this.#settings.deadLetters;
+  }
+
+  /** So many items of an admission are dead letters, since there was no room. */
+  overflowed(items: number): void {
+    this.#settings.onLost("overflowed", items);
   }
 
   /**
@@ -273,34 +290,33 @@ export class SendingQueue {
     });
   }
 
-  async #consume(entries: readonly QueueEntry[]): Promise<void> {
-    const items = sumItems(entries);
+  async #consume(taken: readonly QueueEntry[]): Promise<void> {
+    const items = sumItems(taken);
     this.#queuedItems -= items;
     this.#inFlightItems += items;
-    const readable = await this.#read(entries);
-    const outcome = await this.#deliver(readable, entries);
-    this.#inFlightItems -= items;
-    if (outcome.undelivered > 0) this.#takeBack(entries, items);
-    else this.#complete(entries, outcome, items - sumOf(outcome));
+    const entries = this.config.max_age === 0 ? taken : await this.#expireOld(taken);
+    if (entries.length > 0) {
+      const readable = await readPayloads(entries, this.#settings);
+      const outcome = await this.#deliver(readable, entries);
+      if (outcome.undelivered > 0) this.#takeBack(entries);
+      else await this.#settle(entries, outcome);
+    }
     this.#consumerCount -= 1;
     this.#dispatch();
     this.#changed();
   }
 
-  /** The payloads that can be read. Mostly they are in memory, and nothing is awaited. */
-  async #read(entries: readonly QueueEntry[]): Promise<EncodedPayload[]> {
-    const payloads: EncodedPayload[] = [];
-    for (const entry of entries) {
-      try {
-        const payload = this.#settings.journal.read(entry.ref);
-        payloads.push(payload instanceof Promise ? await payload : payload);
-      } catch (thrown) {
-        const reason = ConsumeError.from(thrown).message;
-        const message = `destination ${this.destination}: ${entry.itemCount} items cannot be read back: ${reason}`;
-        this.#settings.logger.error(message);
-      }
-    }
-    return payloads;
+  /** What is too old is not even read. Awaits the disk, so that a million that have expired do not end in one write. */
+  async #expireOld(entries: readonly QueueEntry[]): Promise<readonly QueueEntry[]> {
+    const bornUnixMs = this.#settings.clock.nowMs() - this.config.max_age;
+    const old = entries.filter((entry) => sinceUnixMs(entry) <= bornUnixMs);
+    if (old.length === 0) return entries;
+    const expired = sumItems(old);
+    const payload: EncodedPayload = { slices: [], size: 0, itemCount: expired };
+    const losses = [{ reason: "too_old" as const, payload, attempts: 0, message: TOO_OLD.message }];
+    await this.#settle(old, { ...NOTHING_DELIVERED, expired, error: TOO_OLD, losses }, { isAwaited: true });
+    this.#settings.onLost("expired", expired);
+    return entries.filter((entry) => !old.includes(entry));
   }
 
   /** What a bug of ours throws costs these entries, not the queue. */
@@ -308,30 +324,29 @@ export class SendingQueue {
     let outcome = NOTHING_DELIVERED;
     try {
       const client = this.#clientOf(entries);
-      for (const payload of this.#requestsOf(payloads)) {
+      for (const payload of requestsOf(this.signal, payloads, this.config.batch)) {
         const request: OutgoingRequest = { signal: this.signal, payload, client };
         if (this.config.batch !== undefined) this.#settings.sizes?.batched(payload);
-        const patience = hasSettled(outcome) ? withoutLeave(this.#patience) : this.#patience;
+        const patience = this.#patienceFor(entries, hasSettled(outcome));
         outcome = sumOutcomes(outcome, await this.#settings.delivery.deliver(request, patience));
       }
       return outcome;
     } catch (thrown) {
       const error = ConsumeError.from(thrown, `destination ${this.destination}`);
       this.#settings.logger.error(error.message);
-      return { ...outcome, rejected: sumItems(entries) - outcome.sent - outcome.expired, error };
+      const { message } = error;
+      const rejected = sumItems(entries) - outcome.sent - outcome.expired;
+      const losses = [{ reason: "rejected" as const, payload: mergePayloads(payloads), attempts: 0, message }];
+      return { ...outcome, rejected, error, losses: outcome.sent === 0 ? losses : outcome.losses };
     }
   }
 
-  /** One request, or several where a single entry is larger than max_size. */
-  #requestsOf(payloads: readonly EncodedPayload[]): readonly EncodedPayload[] {
-    if (payloads.length === 0) return [];
-    const payload = mergePayloads(payloads);
-    const { batch } = this.config;
-    if (batch === undefined || batch.max_size === 0) return [payload];
-    const size = batch.sizer === "bytes" ? payload.size : payload.itemCount;
-    if (size <= batch.max_size) return [payload];
-    const bounds = batch.sizer === "bytes" ? { bytesMax: batch.max_size } : { itemsMax: batch.max_size };
-    return splitPayload(this.signal, payload, bounds);
+  /** A batch is too old when its youngest entry is: nothing expires before its time. */
+  #patienceFor(entries: readonly QueueEntry[], isBegun: boolean): Patience {
+    const patience = isBegun ? withoutLeave(this.#patience) : this.#patience;
+    const { max_age: ageMaxMs } = this.config;
+    if (ageMaxMs === 0) return patience;
+    return { ...patience, expiresUnixMs: Math.max(...entries.map(sinceUnixMs)) + ageMaxMs };
   }
 
   #clientOf(entries: readonly QueueEntry[]): ClientMetadata {
@@ -345,23 +360,26 @@ export class SendingQueue {
    * Shutdown, or a reload, came first. Parts that did arrive are not remembered: the whole request is sent again, at
    * least once.
    */
-  #takeBack(entries: readonly QueueEntry[], items: number): void {
+  #takeBack(entries: readonly QueueEntry[]): void {
+    const items = sumItems(entries);
+    this.#inFlightItems -= items;
     this.#queuedItems += items;
     for (const entry of entries) this.#putBack(entry);
   }
 
-  #complete(entries: readonly QueueEntry[], outcome: DeliveryOutcome, unreadable: number): void {
-    const { account } = this;
-    const deltas: LedgerDelta[] = [];
-    if (outcome.sent > 0) deltas.push({ counter: account.sent, items: outcome.sent });
-    if (outcome.rejected > 0) deltas.push({ counter: account.rejected, items: outcome.rejected, error: outcome.error });
-    if (outcome.expired > 0) deltas.push({ counter: account.expired, items: outcome.expired, error: outcome.error });
-    if (unreadable > 0) deltas.push({ counter: account.dropped.for("unreadable"), items: unreadable });
-    const { ledger, journal, rooms } = this.#settings;
-    ledger.apply(deltas);
-    const refs = entries.map((entry) => entry.ref);
-    journal.complete(refs, deltas);
-    rooms.giveBack(this.room, sumRoom(entries));
+  /** What is awaited is in flight until it is kept. */
+  async #settle(
+    entries: readonly QueueEntry[],
+    outcome: DeliveryOutcome,
+    { isAwaited = false }: { readonly isAwaited?: boolean } = {},
+  ): Promise<void> {
+    const onSettled = (): void => {
+      this.#inFlightItems -= sumItems(entries);
+      this.#settings.rooms.giveBack(this.room, sumRoom(entries));
+    };
+    const client = this.#clientOf(entries);
+    const isKept = await this.#settler.settle({ entries, outcome, client, isAwaited, onSettled });
+    if (!isKept) this.#takeBack(entries);
   }
 
   /** Resolves when `isReached`, looked at after each request, or when `end` aborts. */
@@ -379,22 +397,4 @@ export class SendingQueue {
       end.addEventListener("abort", finish, { once: true });
     });
   }
-}
-
-function sumItems(entries: readonly QueueEntry[]): number {
-  return entries.reduce((sum, entry) => sum + entry.itemCount, 0);
-}
-
-/** What an entry takes of a queue's room. */
-export function sizeIn(unit: Sizer, { itemCount, bytes }: Pick<QueueEntry, "itemCount" | "bytes">): number {
-  if (unit === "requests") return 1;
-  return unit === "items" ? itemCount : bytes;
-}
-
-function sumRoom(entries: readonly QueueEntry[]): number {
-  return entries.reduce((sum, entry) => sum + entry.room, 0);
-}
-
-function sumOf({ sent, rejected, expired, undelivered }: DeliveryOutcome): number {
-  return sent + rejected + expired + undelivered;
 }

@@ -141,7 +141,7 @@ export interface ReplayedLetter extends ReplayedEntry {
 
 export interface ReplayVisitor {
   entry(entry: ReplayedEntry): void;
-  letter?(letter: ReplayedLetter): void;
+  letter(letter: ReplayedLetter): void;
   seen(key: StoredKey): void;
   /** The latest value of a component's state; a deleted key is not told. */
   state(change: StateChange): void;

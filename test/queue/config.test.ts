@@ -19,6 +19,16 @@ describe("sending_queue", () => {
       batch: undefined,
       required: undefined,
       overflow: "refuse",
+      max_age: 0,
+      dead_letters: {
+        enabled: undefined,
+        max_size: 64 * 1024 * 1024,
+        max_count: 10_000,
+        when_full: "drop_oldest",
+        rejected: true,
+        expired: true,
+        partial_success: false,
+      },
     });
     expect(sendingQueueSchema.parse({ batch: {} }).batch).toEqual({
       flush_timeout: 200,

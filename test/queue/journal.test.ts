@@ -212,7 +212,7 @@ describe("completions", () => {
     await settle();
     expect(storage.groups.length).toBe(2);
     await admit(queues, ["a"]);
-    expect(storage.groups.at(-1)?.map(({ kind }) => kind)).toEqual(["admission", "completion"]);
+    expect(storage.groups.at(-1)?.map(({ kind }) => kind)).toEqual(["completion", "admission"]);
     senders[0]!.release();
     await clock.advance(50);
     expect(storage.groups.at(-1)?.map(({ kind }) => kind)).toEqual(["completion"]);

@@ -1,16 +1,20 @@
 import type { StateChange } from "../../core/admission.ts";
 import type { ClientMetadata } from "../../core/client-metadata.ts";
 import type { EntryRef, StoredKey } from "../storage.ts";
+import { LatestMarks } from "./latest-marks.ts";
 import {
   type AdmissionDescription,
   type CheckpointDescription,
   type CompletionDescription,
   describeClient,
   knownSignal,
+  type MarksDescription,
   type MovedDescription,
   toClient,
+  toDeadLetter,
   toKey,
   toKeyTuple,
+  toMarks,
   toRef,
   toRefTuple,
   toState,
@@ -81,6 +85,7 @@ export class LogState {
   readonly #admissions = new Map<number, LiveAdmission>();
   readonly #segments = new Map<number, SegmentState>();
   readonly #states = new Map<string, LatestState>();
+  readonly #marks = new LatestMarks<LiveEntry>();
   /** Of removed segments. */
   readonly #totals = new Map<string, number>();
   /** Of format version 1, as long as one of its checkpoints is carried on. */
@@ -104,19 +109,25 @@ export class LogState {
       const client = toClient(description.from);
       this.#addAdmission(sequence, { admittedUnixMs: description.at, client, entries }, segment, places);
     }
+    for (const [index, [, , , , letter]] of description.entries.entries()) {
+      if (letter === undefined) continue;
+      this.#marks.set(entries[index]!, { ref: { sequence, index }, deadLetter: toDeadLetter(letter) }, segment);
+    }
     for (const tuple of description.evicted ?? []) this.#complete(toRef(tuple), segment);
     for (const tuple of description.seen ?? []) this.#segment(segment).seen.push(toKey(tuple));
     for (const tuple of description.state ?? []) this.#setState(toState(tuple), segment);
     this.#addTotals(this.#segment(segment).totals, description.ledger ?? []);
   }
 
-  applyCompletion({ done, ledger }: CompletionDescription, segment: number): void {
-    for (const tuple of done) this.#complete(toRef(tuple), segment);
-    this.#addTotals(this.#segment(segment).totals, ledger ?? []);
+  applyCompletion(completion: CompletionDescription, segment: number): void {
+    for (const tuple of completion.done) this.#complete(toRef(tuple), segment);
+    this.#applyMarks(completion, segment);
+    this.#addTotals(this.#segment(segment).totals, completion.ledger ?? []);
   }
 
   /** From now on the admission's entries are here; those that are not among them are done. */
-  applyMoved({ of, at, from, entries: tuples, payloads }: MovedDescription, segment: number, offset: number): void {
+  applyMoved(moved: MovedDescription, segment: number, offset: number): void {
+    const { of, at, from, entries: tuples, payloads } = moved;
     const places = placesOf(payloads, segment, offset);
     const entries: (LiveEntry | undefined)[] = [];
     for (const [index, destination, signal, itemCount, payloadIndex] of tuples) {
@@ -125,6 +136,7 @@ export class LogState {
     const former = this.#admissions.get(of);
     if (former !== undefined) this.#removeAdmission(of, former);
     this.#addAdmission(of, { admittedUnixMs: at, client: toClient(from), entries }, segment, places);
+    this.#applyMarks(moved, segment);
     this.#segment(segment).moved.push(of);
     this.#movedTo.set(of, segment);
   }
@@ -134,6 +146,7 @@ export class LogState {
     for (const tuple of checkpoint.seen) this.#segment(segment).seen.push(toKey(tuple));
     for (const tuple of checkpoint.state) this.#setState(toState(tuple), segment);
     for (const tuple of checkpoint.done) this.#complete(toRef(tuple), segment);
+    this.#applyMarks(checkpoint, segment);
     this.#totals.clear();
     this.#addTotals(this.#totals, checkpoint.totals);
     this.#failed = checkpoint.failed ?? [];
@@ -186,7 +199,7 @@ export class LogState {
       if (bytes > 0 && bytes + admission.bytes > bytesMax) break;
       bytes += admission.bytes;
       left -= admission.liveCount;
-      found.push(toMovable(sequence, admission));
+      found.push(toMovable(sequence, admission, this.#marks));
     }
     return found;
   }
@@ -216,6 +229,7 @@ export class LogState {
           .map(({ change }) => toStateTuple(change)),
       ),
       done: states.flatMap(({ done }) => done.filter(isNeeded).map(toRefTuple)),
+      ...this.#marks.describe(removed),
     };
   }
 
@@ -226,15 +240,12 @@ export class LogState {
         if (entry === undefined || signal === undefined) continue;
         const { admittedUnixMs, client } = admission;
         const { destination, itemCount, place } = entry;
-        visitor.entry({
-          ref: { sequence, index },
-          destination,
-          signal,
-          itemCount,
-          size: place.size,
-          admittedUnixMs,
-          client,
-        });
+        const ref = { sequence, index };
+        const told = { ref, destination, signal, itemCount, size: place.size, admittedUnixMs, client };
+        const mark = this.#marks.get(entry);
+        if (mark === undefined) visitor.entry(told);
+        else if ("replay" in mark) visitor.entry({ ...told, replay: mark.replay });
+        else visitor.letter({ ...told, deadLetter: mark.deadLetter });
       }
     }
     for (const { seen } of this.#segments.values()) {
@@ -275,8 +286,9 @@ export class LogState {
     state.liveBytes += bytes;
   }
 
-  #removeAdmission(sequence: number, { segment, liveCount, bytes }: LiveAdmission): void {
+  #removeAdmission(sequence: number, { segment, liveCount, bytes, entries }: LiveAdmission): void {
     this.#admissions.delete(sequence);
+    for (const entry of entries) if (entry !== undefined) this.#marks.delete(entry);
     const state = this.#segments.get(segment);
     if (state === undefined) return;
     state.liveCount -= liveCount;
@@ -299,10 +311,20 @@ export class LogState {
     return false;
   }
 
+  /** What is completed stays so. */
+  #applyMarks(marks: MarksDescription, segment: number): void {
+    for (const mark of toMarks(marks)) {
+      const entry = this.#admissions.get(mark.ref.sequence)?.entries[mark.ref.index];
+      if (entry !== undefined) this.#marks.set(entry, mark, segment);
+    }
+  }
+
   #complete(ref: EntryRef, bySegment: number | undefined): void {
     if (bySegment !== undefined) this.#segment(bySegment).done.push(ref);
     const admission = this.#admissions.get(ref.sequence);
-    if (admission?.entries[ref.index] === undefined) return;
+    const entry = admission?.entries[ref.index];
+    if (admission === undefined || entry === undefined) return;
+    this.#marks.delete(entry);
     admission.entries[ref.index] = undefined;
     admission.liveCount -= 1;
     this.#segment(admission.segment).liveCount -= 1;
@@ -329,7 +351,15 @@ export class LogState {
 }
 
 function newSegmentState(): SegmentState {
-  return { liveCount: 0, liveBytes: 0, totals: new Map(), seen: [], states: new Set(), done: [], moved: [] };
+  return {
+    liveCount: 0,
+    liveBytes: 0,
+    totals: new Map(),
+    seen: [],
+    states: new Set(),
+    done: [],
+    moved: [],
+  };
 }
 
 function placesOf(payloads: AdmissionDescription["payloads"], segment: number, from: number): PayloadPlace[] {
@@ -341,7 +371,11 @@ function placesOf(payloads: AdmissionDescription["payloads"], segment: number, f
   });
 }
 
-function toMovable(sequence: number, { admittedUnixMs, client, entries }: LiveAdmission): Movable {
+function toMovable(
+  sequence: number,
+  { admittedUnixMs, client, entries }: LiveAdmission,
+  marks: LatestMarks<LiveEntry>,
+): Movable {
   const places: PayloadPlace[] = [];
   const itemCounts: number[] = [];
   const tuples: MovedDescription["entries"][number][] = [];
@@ -353,5 +387,12 @@ function toMovable(sequence: number, { admittedUnixMs, client, entries }: LiveAd
     tuples.push([index, entry.destination, entry.signal, entry.itemCount, payloadIndex]);
   }
   const from = describeClient(client, client.names());
-  return { description: { of: sequence, at: admittedUnixMs, from, entries: tuples }, places, itemCounts };
+  const description = {
+    of: sequence,
+    at: admittedUnixMs,
+    from,
+    entries: tuples,
+    ...marks.describeEntries(entries),
+  };
+  return { description, places, itemCounts };
 }

@@ -2,7 +2,17 @@ import { ClientMetadata, type Transport } from "../../core/client-metadata.ts";
 import type { StateChange } from "../../core/admission.ts";
 import { isSignal, type Signal } from "../../core/signal.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
-import type { AdmissionRecord, CompletionRecord, EntryRef, LedgerDelta, StoredKey } from "../storage.ts";
+import type {
+  AdmissionRecord,
+  CompletionRecord,
+  DeadLetterMark,
+  DeadLetterReason,
+  EntryMark,
+  EntryRef,
+  LedgerDelta,
+  StoredEntry,
+  StoredKey,
+} from "../storage.ts";
 import { checksumOf, type FrameKind } from "./format.ts";
 
 /**
@@ -17,6 +27,13 @@ type KeyTuple = readonly [source: string, key: string, expiresUnixMs: number];
 type StateTuple = readonly [owner: string, key: string, value: string | null];
 type PayloadTuple = readonly [size: number, checksum: number];
 type DeltaTuple = readonly [counter: string, items: number];
+type LetterTuple = readonly [
+  reason: DeadLetterReason,
+  atUnixMs: number,
+  attempts: number,
+  message: string,
+  replays: number,
+];
 
 export interface AdmissionDescription {
   /** Admitted, ms since the epoch. */
@@ -27,6 +44,8 @@ export interface AdmissionDescription {
     signal: Signal,
     itemCount: number,
     payloadIndex: number,
+    /** Of one that is a dead letter from the start. */
+    letter?: LetterTuple,
   ])[];
   readonly payloads: readonly PayloadTuple[];
   readonly evicted?: readonly RefTuple[];
@@ -35,13 +54,19 @@ export interface AdmissionDescription {
   readonly ledger?: readonly DeltaTuple[];
 }
 
-export interface CompletionDescription {
+/** What entries become that stay. Absent means none. */
+export interface MarksDescription {
+  readonly dead?: readonly (readonly [sequence: number, index: number, letter: LetterTuple])[];
+  readonly replayed?: readonly (readonly [sequence: number, index: number, atUnixMs: number, count: number])[];
+}
+
+export interface CompletionDescription extends MarksDescription {
   readonly done: readonly RefTuple[];
   readonly ledger?: readonly DeltaTuple[];
 }
 
 /** What of an admission still waits, written anew so that the segment it stands in can go. */
-export interface MovedDescription {
+export interface MovedDescription extends MarksDescription {
   /** The admission's sequence number: its entries are still named by it. */
   readonly of: number;
   readonly at: number;
@@ -58,7 +83,7 @@ export interface MovedDescription {
 }
 
 /** What stood in removed segments and still counts. Written before they are unlinked. */
-export interface CheckpointDescription {
+export interface CheckpointDescription extends MarksDescription {
   /** Segments whose files may still be there after a crash, and count no more. */
   readonly removed: readonly number[];
   /** Sequence numbers, from and to, of groups that failed and may be on the disk all the same: of format version 1. */
@@ -79,9 +104,7 @@ export interface EncodedAdmission {
 /** `headerNames`: of the sender's headers only these are written; others may be secrets. */
 export function describeAdmission(record: AdmissionRecord, headerNames: readonly string[]): EncodedAdmission {
   const payloads = [...new Set(record.entries.map((entry) => entry.payload))];
-  const entries = record.entries.map(
-    ({ destination, signal, payload }) => [destination, signal, payload.itemCount, payloads.indexOf(payload)] as const,
-  );
+  const entries = record.entries.map((entry) => toEntryTuple(entry, payloads));
   const description: AdmissionDescription = {
     at: record.admittedUnixMs,
     from: describeClient(record.client, headerNames),
@@ -95,8 +118,50 @@ export function describeAdmission(record: AdmissionRecord, headerNames: readonly
   return { description, payloads };
 }
 
-export function describeCompletion({ entries, ledger }: CompletionRecord): CompletionDescription {
-  return { done: entries.map(toRefTuple), ...(ledger.length > 0 && { ledger: ledger.map(toDeltaTuple) }) };
+export function describeCompletion({ entries, marks = [], ledger }: CompletionRecord): CompletionDescription {
+  return {
+    done: entries.map(toRefTuple),
+    ...describeMarks(marks),
+    ...(ledger.length > 0 && { ledger: ledger.map(toDeltaTuple) }),
+  };
+}
+
+export function describeMarks(marks: Iterable<EntryMark>): MarksDescription {
+  const dead: NonNullable<MarksDescription["dead"]>[number][] = [];
+  const replayed: NonNullable<MarksDescription["replayed"]>[number][] = [];
+  for (const mark of marks) {
+    const { sequence, index } = mark.ref;
+    if ("deadLetter" in mark) dead.push([sequence, index, toLetterTuple(mark.deadLetter)]);
+    else replayed.push([sequence, index, mark.replay.atUnixMs, mark.replay.count]);
+  }
+  return { ...(dead.length > 0 && { dead }), ...(replayed.length > 0 && { replayed }) };
+}
+
+export function toMarks({ dead = [], replayed = [] }: MarksDescription): EntryMark[] {
+  return [
+    ...dead.map(([sequence, index, letter]) => ({ ref: { sequence, index }, deadLetter: toDeadLetter(letter) })),
+    ...replayed.map(([sequence, index, atUnixMs, count]) => ({
+      ref: { sequence, index },
+      replay: { atUnixMs, count },
+    })),
+  ];
+}
+
+export function toDeadLetter([reason, atUnixMs, attempts, message, replays]: LetterTuple): DeadLetterMark {
+  return { reason, atUnixMs, attempts, message, replays };
+}
+
+function toLetterTuple({ reason, atUnixMs, attempts, message, replays }: DeadLetterMark): LetterTuple {
+  return [reason, atUnixMs, attempts, message, replays];
+}
+
+function toEntryTuple(
+  { destination, signal, payload, deadLetter }: StoredEntry,
+  payloads: readonly EncodedPayload[],
+): AdmissionDescription["entries"][number] {
+  const payloadIndex = payloads.indexOf(payload);
+  if (deadLetter === undefined) return [destination, signal, payload.itemCount, payloadIndex];
+  return [destination, signal, payload.itemCount, payloadIndex, toLetterTuple(deadLetter)];
 }
 
 export function payloadsOf(kind: FrameKind, description: unknown): readonly PayloadTuple[] {
