@@ -18,7 +18,25 @@ const otlpExporter = block({
   protocol: z.enum(["grpc", "http/protobuf", "http/json"]).default("http/protobuf").describe("How it is sent."),
   endpoint: z.string().min(1).describe("Where it is sent."),
   headers: secretMap().describe("Headers sent with every request."),
+  compression: z.enum(["gzip", "none"]).default("none").describe("How requests are compressed."),
+  insecure: z
+    .boolean()
+    .default(true)
+    .describe("Plain text, where the endpoint has no scheme to say so; false is TLS. The Collector's default is TLS."),
+  certificate: pem("PEM file with the authorities that may sign the server's certificate; default: those Node knows."),
+  client_certificate: pem("PEM file with our certificate, where the server asks for one."),
+  client_key: pem("PEM file with its key."),
+}).superRefine((otlp, context) => {
+  if ((otlp.client_certificate === undefined) === (otlp.client_key === undefined)) return;
+  const [present, absent] =
+    otlp.client_key === undefined ? ["client_certificate", "client_key"] : ["client_key", "client_certificate"];
+  const message = "a certificate and its key go together";
+  refuse(context, { path: [present!], message, fix: `add ${absent}, or leave both out` });
 });
+
+function pem(meaning: string): z.ZodOptional<z.ZodString> {
+  return z.string().min(1).optional().describe(meaning);
+}
 
 /** The Collector takes milliseconds here (OpenTelemetry's declarative configuration), and people write durations. */
 function durationOrMs(standard: string): z.ZodType<number, string | number | undefined> {

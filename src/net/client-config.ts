@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { annotate, block, duration, refuse, secret, secretMap } from "../config/types.ts";
 import type { Secret } from "../config/types.ts";
+import { checkTlsVersions, tlsVersionKeys } from "./tls-config.ts";
 
 /** The settings that every client towards a backend shares: TLS and headers. Names and defaults are the Collector's. */
 
@@ -20,8 +21,6 @@ export function notYet(instead: string, extensions?: string): z.ZodOptional<z.Zo
   return annotate(schema, { type: "none" });
 }
 
-const TLS_VERSIONS = ["1.2", "1.3"] as const;
-
 const tlsBlock = block({
   insecure: z.boolean().default(false).describe("Plain text instead of TLS. A scheme in the endpoint decides instead."),
   insecure_skip_verify: z.boolean().default(false).describe("TLS, but any certificate of the server is believed."),
@@ -40,12 +39,7 @@ const tlsBlock = block({
   cert_pem: secret().optional().describe("The same as text."),
   key_file: z.string().min(1).optional().describe("PEM file with the key of our certificate."),
   key_pem: secret().optional().describe("The same as text."),
-  min_version: z.enum(TLS_VERSIONS).default("1.2").describe("The oldest TLS that is spoken."),
-  max_version: z.enum(TLS_VERSIONS).optional().describe("The newest TLS that is spoken; default: the newest there is."),
-  cipher_suites: notYet("leave it out: TLS 1.2 and 1.3 with the suites that Node allows").describe(
-    "Not supported yet.",
-  ),
-  curve_preferences: notYet("leave it out").describe("Not supported yet."),
+  ...tlsVersionKeys,
   reload_interval: duration({ positive: true })
     .optional()
     .describe("How often the files are read again; connections from then on use what is new. Default: never."),
@@ -71,9 +65,7 @@ function checkTls(tls: ClientTlsConfig, context: z.core.$RefinementCtx): void {
     const present = (["cert_file", "cert_pem", "key_file", "key_pem"] as const).find((key) => tls[key] !== undefined);
     refuse(context, { path: [present!], message, fix: hasCertificate ? "add key_file" : "add cert_file" });
   }
-  if (tls.max_version !== undefined && tls.max_version < tls.min_version) {
-    refuse(context, { path: ["max_version"], message: "must not be below min_version", fix: "leave it out" });
-  }
+  checkTlsVersions(tls, context);
 }
 
 /** `tls` of a client. */

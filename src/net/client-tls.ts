@@ -2,6 +2,7 @@ import { createSecureContext, getCACertificates } from "node:tls";
 import type { SecureContextOptions } from "node:tls";
 import type { ClientTlsConfig } from "./client-config.ts";
 import { loadPem } from "./pem.ts";
+import { tlsChoices } from "./tls-choices.ts";
 
 /** TLS towards a backend, with its files read; for node:https as it is, for gRPC through createSecureContext(). */
 export interface ClientTls {
@@ -19,14 +20,37 @@ export async function loadClientTls(tls: ClientTlsConfig): Promise<ClientTls> {
   ]);
   const authorities = knownAuthorities(ca, tls.include_system_ca_certs_pool);
   const contextOptions: SecureContextOptions = {
-    minVersion: `TLSv${tls.min_version}`,
-    ...(tls.max_version !== undefined && { maxVersion: `TLSv${tls.max_version}` as const }),
+    ...tlsChoices(tls),
     ...(authorities !== undefined && { ca: authorities }),
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
   };
   checkContext(contextOptions);
   return { contextOptions, rejectUnauthorized: !tls.insecure_skip_verify, serverName: tls.server_name_override };
+}
+
+/** TLS as OpenTelemetry's declarative configuration names its files; absent ones leave Node's own list, and no certificate of ours. */
+export interface DeclaredTls {
+  readonly certificate?: string | undefined;
+  readonly client_certificate?: string | undefined;
+  readonly client_key?: string | undefined;
+}
+
+/** Rejects with an error that names the key and the file. */
+export async function loadDeclaredTls(declared: DeclaredTls): Promise<ClientTls> {
+  const [ca, cert, key] = await Promise.all([
+    loadPem("certificate", declared.certificate, undefined),
+    loadPem("client_certificate", declared.client_certificate, undefined),
+    loadPem("client_key", declared.client_key, undefined),
+  ]);
+  const contextOptions: SecureContextOptions = {
+    minVersion: "TLSv1.2",
+    ...(ca !== undefined && { ca: [ca] }),
+    ...(cert !== undefined && { cert }),
+    ...(key !== undefined && { key }),
+  };
+  checkContext(contextOptions);
+  return { contextOptions, rejectUnauthorized: true, serverName: undefined };
 }
 
 /** undefined leaves Node's own list. Naming authorities replaces that list, as in the Collector. */

@@ -278,7 +278,12 @@ export class HttpDoor {
     const { method = "", headers, socket } = request;
     const { clock, includeMetadata } = this.#settings;
     const address = plainAddress(socket.remoteAddress);
-    const client = new ClientMetadata("http", address, boundedHeaders(headerLists(request.rawHeaders)), includeMetadata);
+    const client = new ClientMetadata(
+      "http",
+      address,
+      boundedHeaders(headerLists(request.rawHeaders)),
+      includeMetadata,
+    );
     const deadline = clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
     return { method, ...splitUrl(request.url), headers, mediaType, body, client, deadline, signal };
   }

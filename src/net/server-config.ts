@@ -1,11 +1,9 @@
 import { z } from "zod";
-import { annotate, block, duration, refuse, secret, withoutEffect } from "../config/types.ts";
+import { block, duration, refuse, secret, withoutEffect } from "../config/types.ts";
 import { headersSchema } from "./client-config.ts";
-import { CIPHER_SUITE_NAMES, CURVE_NAMES } from "./tls-choices.ts";
+import { checkTlsVersions, tlsVersionKeys } from "./tls-config.ts";
 
 /** Settings that every server shares. Names and defaults are the Collector's (config/configtls, config/confighttp). */
-
-const TLS_VERSIONS = ["1.2", "1.3"] as const;
 
 const file = (meaning: string): z.ZodOptional<z.ZodString> => z.string().min(1).optional().describe(meaning);
 
@@ -26,16 +24,7 @@ const tlsBlock = block({
   reload_interval: duration({ default: "0s" }).describe(
     "Read all files again this often; open connections stay. A broken file is logged, and what was read before stays. 0s: never.",
   ),
-  min_version: z.enum(TLS_VERSIONS).default("1.2").describe("The oldest TLS that is spoken."),
-  max_version: z.enum(TLS_VERSIONS).optional().describe("The newest TLS that is spoken; default: the newest there is."),
-  cipher_suites: z
-    .array(nameOf("a cipher suite", CIPHER_SUITE_NAMES))
-    .default([])
-    .describe("Suites of TLS 1.2, by Go's names. Empty: Node's; those of TLS 1.3 are always on."),
-  curve_preferences: z
-    .array(nameOf("a curve", CURVE_NAMES))
-    .default([])
-    .describe(`Curves, best first: ${CURVE_NAMES.join(", ")}. Empty: OpenSSL's.`),
+  ...tlsVersionKeys,
   ca_file: withoutEffect(z.string().optional(), NO_EFFECT_ON_SERVER).describe("Read for compatibility."),
   ca_pem: withoutEffect(secret().optional(), NO_EFFECT_ON_SERVER).describe("Read for compatibility."),
   include_system_ca_certs_pool: z
@@ -57,17 +46,8 @@ export const serverTlsSchema = tlsBlock.superRefine((tls, context) => {
       refuse(context, { message: `a server's tls needs ${part}_file or ${part}_pem`, fix: `add ${part}_file` });
     }
   }
-  if (tls.max_version !== undefined && tls.max_version < tls.min_version) {
-    refuse(context, { path: ["max_version"], message: "must not be below min_version", fix: "leave it out" });
-  }
+  checkTlsVersions(tls, context);
 });
-
-function nameOf(what: string, names: readonly string[]): z.ZodType<string, string> {
-  const schema = z.string().superRefine((name, context) => {
-    if (!names.includes(name)) refuse(context, { expected: what, fix: `write one of ${names.join(", ")}` });
-  });
-  return annotate(schema, { type: "string" });
-}
 
 const text = z.string().min(1);
 

@@ -8,7 +8,7 @@ import type { Clock, Timer } from "../core/clock.ts";
 import { plainAddress } from "./client-headers.ts";
 import { loadPem } from "./pem.ts";
 import type { ServerTlsConfig } from "./server-config.ts";
-import { opensslCiphers, opensslCurves } from "./tls-choices.ts";
+import { tlsChoices } from "./tls-choices.ts";
 
 /** What TLS tells its owner. Handshakes fail as often as strangers like: count, and log at most now and then. */
 export interface ServerTlsObserver {
@@ -145,17 +145,12 @@ async function loadContext(config: ServerTlsConfig): Promise<SecureContextOption
     loadPem("tls.key_file", config.key_file, config.key_pem?.reveal()),
     loadPem("tls.client_ca_file", config.client_ca_file, undefined),
   ]);
-  const ciphers = opensslCiphers(config.cipher_suites);
-  const ecdhCurve = opensslCurves(config.curve_preferences);
   const system = config.include_system_ca_certs_pool ? getCACertificates("system") : [];
   const options: SecureContextOptions = {
     ...(cert !== undefined && { cert }),
     ...(key !== undefined && { key }),
     ...(ca !== undefined && { ca: [ca, ...system] }),
-    minVersion: `TLSv${config.min_version}`,
-    ...(config.max_version !== undefined && { maxVersion: `TLSv${config.max_version}` as const }),
-    ...(ciphers !== undefined && { ciphers }),
-    ...(ecdhCurve !== undefined && { ecdhCurve }),
+    ...tlsChoices(config),
   };
   checkContext(options);
   return options;

@@ -1,3 +1,5 @@
+import type { SecureContextOptions } from "node:tls";
+
 /** The Collector names cipher suites and curves as Go does; this is what OpenSSL calls them. */
 
 /** Suites of TLS 1.2 that Go takes for secure (crypto/tls CipherSuites()). */
@@ -28,15 +30,34 @@ const CURVES: ReadonlyMap<string, string> = new Map([
 export const CIPHER_SUITE_NAMES: readonly string[] = [...CIPHER_SUITES.keys(), ...TLS_1_3_SUITES];
 export const CURVE_NAMES: readonly string[] = [...CURVES.keys()];
 
+interface TlsChoices {
+  readonly min_version: "1.2" | "1.3";
+  readonly max_version?: "1.2" | "1.3" | undefined;
+  readonly cipher_suites: readonly string[];
+  readonly curve_preferences: readonly string[];
+}
+
+/** Which TLS is spoken, as node:tls wants it. */
+export function tlsChoices(config: TlsChoices): SecureContextOptions {
+  const ciphers = opensslCiphers(config.cipher_suites);
+  const ecdhCurve = opensslCurves(config.curve_preferences);
+  return {
+    minVersion: `TLSv${config.min_version}`,
+    ...(config.max_version !== undefined && { maxVersion: `TLSv${config.max_version}` as const }),
+    ...(ciphers !== undefined && { ciphers }),
+    ...(ecdhCurve !== undefined && { ecdhCurve }),
+  };
+}
+
 /** For `ciphers` of node:tls; undefined leaves Node's own list. */
-export function opensslCiphers(names: readonly string[]): string | undefined {
+function opensslCiphers(names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined;
   const chosen = names.flatMap((name) => CIPHER_SUITES.get(name) ?? []);
   return [...TLS_1_3_SUITES, ...chosen].join(":");
 }
 
 /** For `ecdhCurve` of node:tls; undefined leaves OpenSSL's own list. */
-export function opensslCurves(names: readonly string[]): string | undefined {
+function opensslCurves(names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined;
   return names.map((name) => CURVES.get(name) ?? name).join(":");
 }

@@ -1,8 +1,15 @@
-import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
+import { createSecureContext } from "node:tls";
+import { promisify } from "node:util";
+import { gzip as gzipWithCallback } from "node:zlib";
+import { Client, compressionAlgorithms, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { ChannelCredentials, ServiceError } from "@grpc/grpc-js";
+import { loadDeclaredTls } from "../net/client-tls.ts";
+import type { ClientTls, DeclaredTls } from "../net/client-tls.ts";
 import { HttpClient } from "../net/http-client.ts";
 import { OTLP_METHODS } from "../net/otlp-methods.ts";
 import { MEDIA_TYPES } from "../net/sender-answers.ts";
+
+const gzip = promisify(gzipWithCallback);
 
 /** Where own metrics are pushed, and how. */
 export interface OtlpPushTarget {
@@ -19,17 +26,23 @@ export interface OtlpPushSettings {
   /** With or without a scheme; https is TLS. */
   readonly endpoint: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly compression: "gzip" | "none";
+  /** Of an endpoint without a scheme: false is TLS. */
+  readonly insecure: boolean;
+  /** Only where the endpoint is https. */
+  readonly tls: DeclaredTls;
 }
 
-export function createPushTarget(settings: OtlpPushSettings): OtlpPushTarget {
-  const { endpoint } = settings;
-  const url = new URL(endpoint.includes("://") ? endpoint : `http://${endpoint}`);
-  return settings.protocol === "grpc" ? new GrpcTarget(settings, url) : new HttpTarget(settings, url);
+/** Reads the certificates, if any. Rejects with an error that names the key and the file. */
+export async function createPushTarget(settings: OtlpPushSettings): Promise<OtlpPushTarget> {
+  const { endpoint, insecure } = settings;
+  const url = new URL(endpoint.includes("://") ? endpoint : `${insecure ? "http" : "https"}://${endpoint}`);
+  const tls = url.protocol === "https:" ? await loadDeclaredTls(settings.tls) : undefined;
+  return settings.protocol === "grpc" ? new GrpcTarget(settings, url, tls) : new HttpTarget(settings, url, tls);
 }
 
 /** One request a minute: a connection is not worth keeping. */
 const CLIENT = {
-  tls: undefined,
   proxy: undefined,
   keepAlive: false,
   socketCountMax: 1,
@@ -42,17 +55,22 @@ class HttpTarget implements OtlpPushTarget {
   readonly encoding: "protobuf" | "json";
   readonly #url: URL;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #client = new HttpClient(CLIENT);
+  readonly #isCompressed: boolean;
+  readonly #client: HttpClient;
 
-  constructor({ protocol, headers }: OtlpPushSettings, url: URL) {
+  constructor({ protocol, headers, compression }: OtlpPushSettings, url: URL, tls: ClientTls | undefined) {
+    this.#client = new HttpClient({ ...CLIENT, tls });
+    this.#isCompressed = compression === "gzip";
     this.encoding = protocol === "http/json" ? "json" : "protobuf";
     this.endpoint = url.host;
     this.#url = new URL(url.pathname === "/" ? "/v1/metrics" : url.pathname, url);
-    this.#headers = { ...headers, "content-type": MEDIA_TYPES[this.encoding] };
+    const coding = this.#isCompressed ? { "content-encoding": "gzip" } : {};
+    this.#headers = { ...headers, ...coding, "content-type": MEDIA_TYPES[this.encoding] };
   }
 
   async send(body: Uint8Array, signal: AbortSignal): Promise<void> {
-    const reply = await this.#client.post({ url: this.#url, headers: this.#headers, body: [body] }, signal);
+    const sent = this.#isCompressed ? await gzip(body) : body;
+    const reply = await this.#client.post({ url: this.#url, headers: this.#headers, body: [sent] }, signal);
     if (reply.status < 200 || reply.status > 299) throw new Error(`HTTP ${reply.status}`);
   }
 
@@ -67,11 +85,15 @@ class GrpcTarget implements OtlpPushTarget {
   readonly #client: Client;
   readonly #metadata = new Metadata();
 
-  constructor({ headers }: OtlpPushSettings, url: URL) {
+  constructor({ headers, compression }: OtlpPushSettings, url: URL, tls: ClientTls | undefined) {
     this.endpoint = url.host;
-    const isTls = url.protocol === "https:";
-    const channel: ChannelCredentials = isTls ? credentials.createSsl() : credentials.createInsecure();
-    this.#client = new Client(url.port === "" ? `${url.hostname}:${isTls ? 443 : 80}` : url.host, channel);
+    const channel: ChannelCredentials =
+      tls === undefined
+        ? credentials.createInsecure()
+        : credentials.createFromSecureContext(createSecureContext(tls.contextOptions));
+    const address = url.port === "" ? `${url.hostname}:${tls === undefined ? 80 : 443}` : url.host;
+    const options = compression === "gzip" ? { "grpc.default_compression_algorithm": compressionAlgorithms.gzip } : {};
+    this.#client = new Client(address, channel, options);
     for (const [name, value] of Object.entries(headers)) this.#metadata.set(name, value);
   }
 

@@ -57,7 +57,7 @@ export class OwnTelemetry {
     if (level === "none") return;
     for (const page of pagesOf(this.#settings.config)) await this.#startPage(page, level);
     for (const { periodic } of this.#settings.config.metrics.readers ?? []) {
-      if (periodic !== undefined) this.#startPush(periodic, level);
+      if (periodic !== undefined) await this.#startPush(periodic, level);
     }
   }
 
@@ -78,11 +78,15 @@ export class OwnTelemetry {
     if (server !== undefined) this.#pages.push(server);
   }
 
-  #startPush({ exporter, interval, timeout }: PeriodicReader, level: MetricLevel): void {
+  async #startPush({ exporter, interval, timeout }: PeriodicReader, level: MetricLevel): Promise<void> {
     const { registry, clock, logger } = this.#settings;
     const { otlp } = exporter;
     if (otlp === undefined) return;
-    const target = createPushTarget({ ...otlp, headers: revealHeaders(otlp.headers) });
+    const headers = revealHeaders(otlp.headers);
+    const target = await createPushTarget({ ...otlp, headers, tls: otlp }).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`service.telemetry.metrics.readers: periodic.exporter.otlp.${reason}`, { cause: error });
+    });
     const times = { intervalMs: interval, timeoutMs: timeout };
     const push = new MetricsPush({ registry, level, resource: this.#resource, target, ...times, clock, logger });
     push.start();

@@ -1,10 +1,14 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Clock } from "../../src/core/clock.ts";
 import type { Logger } from "../../src/core/logger.ts";
 import { loadGateway } from "../../src/service/load.ts";
 import { Service } from "../../src/service/service.ts";
 import { freePort } from "../support/processes.ts";
+import { NO_OPENSSL, TestCa } from "../support/test-ca.ts";
 import { settle, TestClock } from "../support/test-clock.ts";
 import { postHttp } from "../receivers/otlp/otlp-clients.ts";
 import { TestGateway } from "../receivers/otlp/test-gateway.ts";
@@ -141,8 +145,8 @@ describe("the page of own metrics", () => {
   });
 });
 
-const push = (protocol: string, endpoint: string): string => {
-  const otlp = `{ protocol: ${protocol}, endpoint: "${endpoint}", headers: [{ name: X-Tenant, value: blue }] }`;
+const push = (protocol: string, endpoint: string, keys = ""): string => {
+  const otlp = `{ protocol: ${protocol}, endpoint: "${endpoint}", headers: [{ name: X-Tenant, value: blue }], ${keys} }`;
   return `{ metrics: { readers: [{ periodic: { interval: 30s, exporter: { otlp: ${otlp} } } }] }, resource: { team: blue } }`;
 };
 
@@ -189,6 +193,48 @@ describe("own metrics by OTLP", () => {
     expect(arrival!.context.client.get("x-tenant")).toEqual(["blue"]);
     await service.shutdown();
     expect(backend.arrivals).toHaveLength(2);
+  });
+
+  describe.skipIf(NO_OPENSSL !== undefined)("over TLS", () => {
+    let folder: string;
+    let ca: TestCa;
+    beforeEach(() => {
+      folder = mkdtempSync(join(tmpdir(), "signalbox-push-"));
+      ca = new TestCa(folder);
+    });
+    afterEach(() => rmSync(folder, { recursive: true }));
+
+    it.for([
+      ["http/protobuf", "OTLP/HTTP"],
+      ["grpc", "OTLP/gRPC"],
+    ] as const)(
+      "are pushed with an authority and a certificate of our own, in gzip, over %s",
+      async ([protocol, door]) => {
+        const server = ca.issue("server", "DNS:localhost");
+        const own = ca.issue("own", "DNS:own");
+        const tls = { cert_file: server.certFile, key_file: server.keyFile, client_ca_file: ca.pair.certFile };
+        const endpoint = "127.0.0.1:0";
+        await using backend = await TestGateway.start({
+          protocols: { http: { endpoint, tls }, grpc: { endpoint, tls } },
+        });
+        const clock = new TestClock(Date.now());
+        const keys = `certificate: ${ca.pair.certFile}, client_certificate: ${own.certFile}, client_key: ${own.keyFile}`;
+        await startService(
+          push(protocol, `https://localhost:${backend.portOf(door)}`, `${keys}, compression: gzip`),
+          clock,
+        );
+        await clock.advance(30_000);
+        await until(() => backend.arrivals.length === 1);
+        expect(backend.arrivals[0]!.context.client.get("x-tenant")).toEqual(["blue"]);
+      },
+    );
+
+    it("whose authority cannot be read stop the start, with key and file", async () => {
+      const file = join(folder, "nothing.pem");
+      await expect(startService(push("grpc", "https://localhost:1", `certificate: ${file}`))).rejects.toThrow(
+        /^service\.telemetry\.metrics\.readers: periodic\.exporter\.otlp\.certificate .*nothing\.pem: cannot be read/,
+      );
+    });
   });
 
   it("are said to be lost once, and to be back once, without a header", async () => {

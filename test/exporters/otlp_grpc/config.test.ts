@@ -72,7 +72,8 @@ describe("the configuration", () => {
     [{ tls: { cert_file: "a" } }, "tls.cert_file: for auth via TLS, provide both certificate and key, or neither"],
     [{ tls: { key_pem: "a" } }, "tls.key_pem: for auth via TLS, provide both certificate and key, or neither"],
     [{ tls: { min_version: "1.3", max_version: "1.2" } }, "tls.max_version: must not be below min_version"],
-    [{ tls: { cipher_suites: ["a"] } }, "tls.cipher_suites: is not supported yet"],
+    [{ tls: { cipher_suites: ["a"] } }, "tls.cipher_suites.0: expected a cipher suite"],
+    [{ tls: { curve_preferences: ["P-256"] } }, "tls.curve_preferences.0: expected a curve"],
     [{ auth: { authenticator: "x" } }, "auth: names an authenticator extension, and none exists yet"],
   ])("refuses %j", (config, problem) => {
     expect(problemsOf(config)).toEqual([problem]);
