@@ -89,7 +89,7 @@ function parse(
   try {
     const { values } = parseOptions({ args, options });
     const { config = [], set = [], processors = [], ...own } = values;
-    const texts = Object.entries(own).map(([name, value]) => [name, value === undefined ? undefined : String(value)]);
+    const texts = Object.entries(own).map(([name, value]) => [name, typeof value === "boolean" ? "true" : value]);
     const ownTexts = Object.fromEntries(texts) as Record<string, string | undefined>;
     return { configs: config, sets: set, processorFolders: processors, own: ownTexts };
   } catch (error) {

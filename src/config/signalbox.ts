@@ -11,7 +11,9 @@ export const signalboxConfig = block({
     .boolean()
     .default(true)
     .describe("Whether `signalbox run` reloads when a file of the configuration changes; SIGHUP reloads in any case."),
-  shutdown_timeout: duration({ default: "10s" }).describe("How long a shutdown may take to drain what is on its way."),
+  shutdown_timeout: duration({ default: "8s" }).describe(
+    "How long a shutdown may take to drain what is on its way; Docker kills after 10 s.",
+  ),
 });
 
 export type SignalboxConfig = z.output<typeof signalboxConfig>;

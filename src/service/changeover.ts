@@ -91,7 +91,8 @@ export class Changeover {
     const { signal } = this.#patience;
     await Promise.race([this.#replaced?.settled, aborted(signal)]);
     await stopAll(this.#leavers([...former.processors.values()].map(({ place }) => place)), signal);
-    await Promise.all(this.#replaced?.released.values() ?? []);
+    const { released } = this.#replaced ?? { released: new Map<string, Promise<void>>() };
+    await Promise.all(released.values());
     await stopAll(this.#leavers([...former.exporters.values()]), signal);
     disconnect(former);
   }

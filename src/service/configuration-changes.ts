@@ -109,9 +109,12 @@ function storageProblems(former: Configuration, next: Configuration): Problem[] 
   if (known === wanted) return [];
   const user = [...next.exporters].find(([, { config }]) => storageIn(config) === wanted);
   const [id, { position }] = user ?? [...next.exporters][0]!;
-  const shown = (storage: string | undefined): string => (storage === undefined ? "memory" : `"${storage}"`);
   const message = `restart needed: the queues are in ${shown(known)} and cannot move to ${shown(wanted)} while the gateway runs`;
   return [{ position, path: `exporters.${id}.sending_queue.storage`, message, fix: RESTART_FIX }];
+}
+
+function shown(storage: string | undefined): string {
+  return storage === undefined ? "memory" : `"${storage}"`;
 }
 
 function storageIn(config: unknown): string | undefined {

@@ -77,8 +77,8 @@ export function buildGraph(
 
 /** In the order they start; ends first. */
 export function placesOf({ extensions, exporters, processors, receivers }: Graph): Place[] {
-  const placed = [...processors.values(), ...receivers.values()].map(({ place }) => place);
-  return [...extensions.values(), ...exporters.values(), ...placed];
+  const others = [...processors.values(), ...receivers.values()].map(({ place }) => place);
+  return [...extensions.values(), ...exporters.values(), ...others];
 }
 
 /** Nothing takes the ways of this graph any more. */

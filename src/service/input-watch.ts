@@ -180,8 +180,12 @@ async function describeFolder(folder: string): Promise<string[]> {
     entries.map(async (entry) => {
       if (!entry.isDirectory() || entry.name === "node_modules") return entry.name;
       const inner = await readdir(join(resolve(folder), entry.name)).catch(() => []);
-      return `${entry.name}: ${inner.toSorted().join(", ")}`;
+      return `${entry.name}: ${inner.toSorted(byName).join(", ")}`;
     }),
   );
-  return names.toSorted();
+  return names.toSorted(byName);
+}
+
+function byName(left: string, right: string): number {
+  return left < right ? -1 : 1;
 }

@@ -85,7 +85,7 @@ describe("a sound configuration", () => {
     expect(configuration.service.extensions).toEqual(["health_check"]);
     expect(configuration.service.telemetry.logs.level).toBe("debug");
     expect(configuration.service.telemetry.metrics.readers?.[0]?.pull?.exporter.prometheus?.port).toBe(9999);
-    expect(configuration.signalbox).toEqual({ processors: ["./processors", "../more"], shutdown_timeout: 30_000 });
+    expect(configuration.signalbox).toEqual({ processors: ["./processors", "../more"], watch: true, shutdown_timeout: 30_000 });
   });
 
   it("has defaults where telemetry and our own block are left out", () => {
@@ -99,7 +99,7 @@ describe("a sound configuration", () => {
       logs: { level: "info", encoding: "console", initial_fields: {} },
       resource: {},
     });
-    expect(bare.signalbox).toEqual({ processors: [], shutdown_timeout: 10_000 });
+    expect(bare.signalbox).toEqual({ processors: [], watch: true, shutdown_timeout: 8_000 });
   });
 
   it("loads from a file with Windows line ends and a byte order mark just the same", () => {

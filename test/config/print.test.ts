@@ -53,7 +53,7 @@ describe("printableConfiguration", () => {
         extensions: [],
         pipelines: { logs: { receivers: ["otlp"], processors: [], exporters: ["otlp_grpc"] } },
       },
-      signalbox: { shutdown_timeout: "10s" },
+      signalbox: { shutdown_timeout: "8s" },
     });
   });
 

@@ -205,7 +205,7 @@ describe("reload", () => {
         await health.stop();
         expect(await running.stop()).toBe(0);
 
-        const union = new Map([...first.counts]);
+        const union = new Map(first.counts);
         for (const [number, n] of second.counts) union.set(number, (union.get(number) ?? 0) + n);
         const copies = [...union.values()].filter((n) => n > 1).length;
         process.stdout.write(
