@@ -66,6 +66,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "tell a job's story: its spans, its logs, and what its worker said around it",
     load: async () => (await import("./job.ts")).runJobCommand,
   },
+  deadletters: {
+    usage: "deadletters list|show ID|export|replay|drop [--filter KEY=VALUE] [--config LOCATION | --storage DIR]",
+    summary: "what destinations did not get: look at it, take it out as OTLP JSON lines, send it again",
+    options: async () => (await import("./deadletters.ts")).DEAD_LETTERS_USAGE,
+    load: async () => (await import("./deadletters.ts")).runDeadLettersCommand,
+  },
 };
 
 /** Runs one command and returns the process's exit code. Never throws: an error that nobody expected is printed. */

@@ -1,6 +1,5 @@
 import type { Logger } from "../core/logger.ts";
 import type { Counter, Meter } from "../core/meter.ts";
-import { ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import type { DeadLettersConfig } from "./config.ts";
 import { idOf } from "./dead-letter.ts";
@@ -161,10 +160,4 @@ const EVICTED = "that left the dead letters because these were full.";
 
 export function refsOf(letters: readonly DeadLetter[]): EntryRef[] {
   return letters.map(({ ref }) => ref);
-}
-
-/** "3 letters, 120 log records". */
-export function describeLetters(letters: readonly DeadLetter[], signal: Signal): string {
-  const items = letters.reduce((sum, { itemCount }) => sum + itemCount, 0);
-  return `${letters.length} letters, ${items} ${ITEM_WORDS[signal]}`;
 }

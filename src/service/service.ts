@@ -14,6 +14,7 @@ import { storageFolderOf } from "./admin-socket.ts";
 import { Changeover, stopAll } from "./changeover.ts";
 import { describeChanges, isTelemetryChanged, restartProblems, withUnchanged } from "./configuration-changes.ts";
 import { buildEnds, buildGraph, placesOf, type Graph, type GraphEnds } from "./graph.ts";
+import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { ledgerRoute } from "./ledger-report.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
 import { ComponentHealth } from "./component-health.ts";
@@ -69,7 +70,7 @@ export class Service {
     const queues = createQueues({ clock, logger, meter: this.metrics, destinations, ...(storage && { storage }) });
     this.#graph = buildGraph(graphSettings, undefined, ends, queues.current, queues.ledger);
     this.#admin = new AdminDoor({ folder: storageFolderOf(configuration), logger });
-    this.#admin.add(ledgerRoute(queues.ledger));
+    this.#admin.add(ledgerRoute(queues.ledger), ...deadLetterRoutes(queues, clock));
     const health = new ComponentHealth(clock);
     this.#premises = { queues, sockets: new SharedSockets(), health, logger, onFatal };
     const places = placesOf(this.#graph);

@@ -1,5 +1,12 @@
 import type { SeenKey } from "../../src/core/admission.ts";
-import type { QueueStorage, EntryRef, ReplayVisitor, StoredKey, StoredRecord } from "../../src/queue/storage.ts";
+import type {
+  QueueStorage,
+  EntryMark,
+  EntryRef,
+  ReplayVisitor,
+  StoredKey,
+  StoredRecord,
+} from "../../src/queue/storage.ts";
 import type { EncodedPayload } from "../../src/wire/otlp/types.ts";
 
 interface WaitingAppend {
@@ -82,6 +89,7 @@ export class LogStorage implements QueueStorage {
 
   replay(visitor: ReplayVisitor): Promise<void> {
     const gone = this.#goneEntries();
+    const marks = this.#latestMarks();
     const totals = new Map<string, number>();
     for (const [sequence, record] of this.records) {
       for (const { counter, items } of record.ledger) totals.set(counter.id, (totals.get(counter.id) ?? 0) + items);
@@ -91,7 +99,12 @@ export class LogStorage implements QueueStorage {
         if (gone.has(`${sequence}.${index}`)) continue;
         const { admittedUnixMs, client } = record;
         const { itemCount, size } = payload;
-        visitor.entry({ ref: { sequence, index }, destination, signal, itemCount, size, admittedUnixMs, client });
+        const ref = { sequence, index };
+        const told = { ref, destination, signal, itemCount, size, admittedUnixMs, client };
+        const mark = marks.get(`${sequence}.${index}`);
+        if (mark === undefined) visitor.entry(told);
+        else if ("replay" in mark) visitor.entry({ ...told, replay: mark.replay });
+        else visitor.letter({ ...told, deadLetter: mark.deadLetter });
       }
     }
     for (const [counterId, items] of totals) visitor.total(counterId, items);
@@ -129,6 +142,20 @@ export class LogStorage implements QueueStorage {
     if (entry === undefined) throw new Error(`no entry ${ref.sequence}.${ref.index}`);
     if (this.damaged.has(`${ref.sequence}.${ref.index}`)) throw new Error("checksum mismatch");
     return entry.payload;
+  }
+
+  #latestMarks(): Map<string, EntryMark> {
+    const marks = new Map<string, EntryMark>();
+    for (const [sequence, record] of this.records) {
+      if (record.kind === "completion") {
+        for (const mark of record.marks ?? []) marks.set(`${mark.ref.sequence}.${mark.ref.index}`, mark);
+        continue;
+      }
+      for (const [index, { deadLetter }] of record.entries.entries()) {
+        if (deadLetter !== undefined) marks.set(`${sequence}.${index}`, { ref: { sequence, index }, deadLetter });
+      }
+    }
+    return marks;
   }
 
   #goneEntries(): Set<string> {
