@@ -3,6 +3,7 @@ import { formatComponentId } from "../core/component-id.ts";
 import type { Processor, Settings } from "../core/component.ts";
 import type { Consumer } from "../core/consumer.ts";
 import { ConsumeError } from "../core/errors.ts";
+import { ExitGate } from "../core/exit-gate.ts";
 import type { Signal } from "../core/signal.ts";
 
 /** A processor that edits each batch in place and hands it on; what the edit throws costs that batch and nothing else. */
@@ -12,17 +13,18 @@ export function editingProcessor<S extends Signal>(
   edit: (batch: Batch<S>) => void,
 ): Processor<S> {
   const name = `processors.${formatComponentId(id)}`;
+  const exit = new ExitGate(next, name);
   return {
     mutatesData: true,
     start: async () => {},
-    shutdown: async () => {},
+    shutdown: async () => exit.close(),
     consume: async (batch, admission) => {
       try {
         edit(batch);
       } catch (thrown) {
         throw ConsumeError.from(thrown, name);
       }
-      return next.consume(batch, admission);
+      return exit.pass(batch, admission);
     },
   };
 }

@@ -129,7 +129,7 @@ const PROCESSOR_FAULTS: Readonly<Record<string, ProcessorCase>> = {
   "gives up at the sender's deadline where it waits": processorWith(() => ({
     consume: () => new Promise(() => undefined),
   })),
-  "lets nothing out of its own accord after its shutdown, and settles what still comes": processorWith(({ clock }) => ({
+  "hands nothing on after its shutdown, and refuses what still comes for now": processorWith(({ clock }) => ({
     consume: async (batch, next) => {
       await next();
       const late = batch.clone();

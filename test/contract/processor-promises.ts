@@ -224,14 +224,18 @@ export const PROCESSOR_PROMISES: readonly ContractPromise<ProcessorCase>[] = [
     ),
   },
   {
-    name: "lets nothing out of its own accord after its shutdown, and settles what still comes",
+    name: "hands nothing on after its shutdown, and refuses what still comes for now",
     ...onStage(async (rig, stage) => {
       await rig.instance.work();
       await shutDown(rig.components);
       const before = rig.next.seen.length;
       await stage.clock.advance(3_600_000);
       assert.equal(rig.next.seen.length, before);
-      for (const signal of rig.processors.keys()) await rig.consume(signal, oneRequest(signal)).catch(ignoreRefusal);
+      for (const signal of rig.processors.keys()) {
+        const late = rig.consume(signal, oneRequest(signal));
+        await assert.rejects(late, (error) => error instanceof ConsumeError && error.kind === "refused", signal);
+      }
+      assert.equal(rig.next.seen.length, before, "handed on after the shutdown");
     }),
   },
 ];

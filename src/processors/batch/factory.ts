@@ -1,4 +1,6 @@
+import { formatComponentId } from "../../core/component-id.ts";
 import type { ProcessorFactory } from "../../core/component.ts";
+import { ExitGate } from "../../core/exit-gate.ts";
 import { SIGNALS } from "../../core/signal.ts";
 import { type BatchConfig, batchConfig } from "./config.ts";
 
@@ -12,11 +14,14 @@ export const batchProcessorFactory: ProcessorFactory<BatchConfig> = {
   type: "batch",
   config: batchConfig,
   signals: SIGNALS,
-  create: (_signal, _settings, _config, next) => ({
-    mutatesData: false,
-    readsData: false,
-    start: async () => {},
-    shutdown: async () => {},
-    consume: (batch, admission) => next.consume(batch, admission),
-  }),
+  create: (_signal, { id }, _config, next) => {
+    const exit = new ExitGate(next, `processors.${formatComponentId(id)}`);
+    return {
+      mutatesData: false,
+      readsData: false,
+      start: async () => {},
+      shutdown: async () => exit.close(),
+      consume: (batch, admission) => exit.pass(batch, admission),
+    };
+  },
 };

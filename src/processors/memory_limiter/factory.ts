@@ -1,6 +1,7 @@
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Processor, ProcessorFactory, Settings } from "../../core/component.ts";
 import type { Consumer } from "../../core/consumer.ts";
+import { ExitGate } from "../../core/exit-gate.ts";
 import { ITEM_NAMES, type Signal, SIGNALS } from "../../core/signal.ts";
 import { type MemoryLimiterConfig, memoryLimiterConfig } from "./config.ts";
 import { MemoryLimiter } from "./limiter.ts";
@@ -41,6 +42,7 @@ function createProcessor<S extends Signal>(
     { processor: formatComponentId(settings.id) },
     { description: "Items that passed; what memory pressure held back was held back at the doors." },
   );
+  const exit = new ExitGate(next, `processors.${formatComponentId(settings.id)}`);
   let isStarted = false;
   return {
     mutatesData: false,
@@ -50,12 +52,13 @@ function createProcessor<S extends Signal>(
       limiter.start(host);
     },
     shutdown: async () => {
+      exit.close();
       if (isStarted) limiter.stop();
       isStarted = false;
     },
     consume: (batch, admission) => {
       accepted.add(batch.itemCount);
-      return next.consume(batch, admission);
+      return exit.pass(batch, admission);
     },
   };
 }
