@@ -38,8 +38,8 @@ export type ReloadResult =
   | { readonly ok: false; readonly message: string };
 
 /**
- * Files of processors whose older contents the process still holds before somebody is told. A processor takes some 50 KiB
- * a load (docs/decisions/0009), so this is 10 MiB.
+ * Files of processors whose older contents the process still holds before somebody is told. A file takes some 40 KiB
+ * (docs/decisions/0009-reload.md), so this is 8 MiB.
  */
 const SUPERSEDED_FILES_MAX = 200;
 
