@@ -104,10 +104,11 @@ export class DeadLetterBox {
     this.#count += 1;
   }
 
-  /** They are the oldest again. */
+  /** They are in their places again. Costs a sort of all, which is rare: a write failed, or a replay found no room. */
   restore(letters: readonly DeadLetter[]): void {
     if (letters.length === 0) return;
-    this.#letters = new Map([...letters.map((letter) => [idOf(letter), letter] as const), ...this.#letters]);
+    const all = [...letters, ...this.#letters.values()].toSorted(compareAge);
+    this.#letters = new Map(all.map((letter) => [idOf(letter), letter]));
     this.#count += letters.length;
     for (const { bytes } of letters) this.#bytes += bytes;
   }
@@ -154,6 +155,14 @@ export class DeadLetterBox {
     }
     this.#isEvicting = isEvicting;
   }
+}
+
+function compareAge(left: DeadLetter, right: DeadLetter): number {
+  return (
+    left.mark.atUnixMs - right.mark.atUnixMs ||
+    left.ref.sequence - right.ref.sequence ||
+    left.ref.index - right.ref.index
+  );
 }
 
 const EVICTED = "that left the dead letters because these were full.";

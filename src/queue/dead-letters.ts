@@ -132,6 +132,8 @@ class ReplayRun {
   readonly #targets: ReplayTargets;
   readonly #signal: AbortSignal;
   readonly #refused = new Map<string, { readonly destination: string; letters: number; readonly reason: string }>();
+  /** By destination and signal: a queue in which a letter waited for room and got none. The others do not wait again. */
+  readonly #full = new Map<string, string>();
   #group: Claimed[] = [];
   #letterCount = 0;
   #itemCount = 0;
@@ -144,7 +146,8 @@ class ReplayRun {
   }
 
   async add(letter: DeadLetter): Promise<void> {
-    const target = this.#targets(letter.destination, letter.signal);
+    const queue = `${letter.destination} ${letter.signal}`;
+    const target = this.#full.get(queue) ?? this.#targets(letter.destination, letter.signal);
     if (typeof target === "string") return this.#refuse(letter, target);
     const box = this.#letters.box(letter.destination);
     if (!box.claim(letter)) return;
@@ -153,6 +156,7 @@ class ReplayRun {
       // What has its room must not wait for what has none.
       await this.flush();
       refusal = await refusal;
+      if (refusal !== undefined) this.#full.set(queue, refusal);
     }
     if (refusal !== undefined) {
       box.restore([letter]);
