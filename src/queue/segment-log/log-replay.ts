@@ -13,7 +13,7 @@ import {
   parseDescription,
 } from "./record-codec.ts";
 import { RESERVE_NAME } from "./reserve.ts";
-import { messageOf, type SegmentFiles, segmentName, segmentNumber } from "./segment-files.ts";
+import { codeOf, messageOf, type SegmentFiles, segmentName, segmentNumber } from "./segment-files.ts";
 import { readSegment, type ReadFrame, type ReadSegment } from "./segment-reader.ts";
 
 interface LogReplaySettings {
@@ -219,10 +219,6 @@ const NO_FILES: ReadonlyMap<unknown, string> = new Map([
 ]);
 
 const FOREIGN_NAMES_SHOWN = 5;
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
-}
 
 function newerVersion(folder: string, name: string, version: number): Error {
   return new UnreadableError(

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Disk } from "./disk.ts";
+import { codeOf } from "./segment-files.ts";
 
 export const RESERVE_NAME = "reserve";
 
@@ -78,5 +79,5 @@ export class Reserve {
 
 /** https://man7.org/linux/man-pages/man2/write.2.html: no room on the disk, or none left of the user's. */
 export function isNoSpace(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+  return codeOf(error) === "ENOSPC" || codeOf(error) === "EDQUOT";
 }

@@ -77,7 +77,7 @@ export class SegmentFiles {
         removed.push(segment);
         this.#sizes.delete(segment);
       } catch (error) {
-        if (isMissing(error)) removed.push(segment);
+        if (codeOf(error) === "ENOENT") removed.push(segment);
         else logger.warn(`${segmentName(segment)} could not be removed: ${messageOf(error)}`);
       }
     }
@@ -119,6 +119,7 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+/** https://man7.org/linux/man-pages/man3/errno.3.html: the name of the system's error, where it is one. */
+export function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -18,7 +18,7 @@ import {
   type MovedDescription,
 } from "./record-codec.ts";
 import { isNoSpace, Reserve } from "./reserve.ts";
-import { messageOf, SegmentFiles, segmentName } from "./segment-files.ts";
+import { codeOf, messageOf, SegmentFiles, segmentName } from "./segment-files.ts";
 import { SegmentWriter } from "./segment-writer.ts";
 
 export interface SegmentLogSettings {
@@ -300,7 +300,7 @@ export class SegmentLog implements QueueStorage {
       try {
         return await this.#files.read(place);
       } catch (error) {
-        if (this.#isClosed || (attempt >= READ_ATTEMPTS_MAX && !isShortage(error))) throw error;
+        if (this.#isClosed || (attempt >= READ_ATTEMPTS_MAX && !SHORTAGES.has(codeOf(error)))) throw error;
         await sleep(this.#settings.clock, READ_RETRY_MS * 2 ** (Math.min(attempt, READ_ATTEMPTS_MAX) - 1));
       }
     }
@@ -341,11 +341,8 @@ function isBoundedRecord(record: StoredRecord): boolean {
   return record.entries.length === 0 || record.entries.some(({ deadLetter }) => deadLetter === undefined);
 }
 
-/** https://man7.org/linux/man-pages/man3/errno.3.html: of the process or the system, and passing. */
-function isShortage(error: unknown): boolean {
-  if (!(error instanceof Error && "code" in error)) return false;
-  return error.code === "EMFILE" || error.code === "ENFILE" || error.code === "ENOMEM" || error.code === "EAGAIN";
-}
+/** Of the process or the system, and passing. */
+const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
 
 /** A segment has fewer than 2^32 bytes, and their numbers stay far below 2^20. */
 function cacheKey({ segment, offset }: Pick<PayloadPlace, "segment" | "offset">): number {

@@ -1,6 +1,6 @@
 import type { Disk, DiskFile } from "./disk.ts";
 import { encodeFileHeader, type EncodedFrame, FILE_HEADER_BYTES, type SegmentEnd } from "./format.ts";
-import { type SegmentFiles, segmentName } from "./segment-files.ts";
+import { codeOf, type SegmentFiles, segmentName } from "./segment-files.ts";
 
 interface SegmentWriterSettings {
   readonly disk: Disk;
@@ -16,6 +16,11 @@ interface Active {
   /** Where the next frame goes; everything before it is synced. */
   size: number;
   frameCount: number;
+}
+
+interface Place {
+  readonly segment: number;
+  readonly offset: number;
 }
 
 /**
@@ -52,7 +57,17 @@ export class SegmentWriter {
   }
 
   /** Resolves with the first frame's place once all are safe. */
-  async write(frames: readonly EncodedFrame[]): Promise<{ readonly segment: number; readonly offset: number }> {
+  async write(frames: readonly EncodedFrame[]): Promise<Place> {
+    try {
+      return await this.#writeOnce(frames);
+    } catch (error) {
+      // A bound of the process or of the file system on one file (`ulimit -f`): the next file has room.
+      if (codeOf(error) !== "EFBIG") throw error;
+      return this.#writeOnce(frames);
+    }
+  }
+
+  async #writeOnce(frames: readonly EncodedFrame[]): Promise<Place> {
     const active = await this.#activeSegment();
     const offset = active.size;
     const slices = frames.flatMap((frame) => frame.slices);
