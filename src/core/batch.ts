@@ -2,11 +2,12 @@ import { encodeBatch } from "../wire/otlp/encode-batch.ts";
 import type { BatchIndex } from "../wire/otlp/batch-index.ts";
 import { mergeDuplicates } from "../wire/otlp/merge-duplicates.ts";
 import { joinSlices } from "../wire/otlp/payload.ts";
-import { scanRequest } from "../wire/otlp/scan.ts";
+import { scanAccepted, scanRequest, type ScanResult } from "../wire/otlp/scan.ts";
 import type { BatchView, EncodedPayload, RecordViews } from "../wire/otlp/types.ts";
 import { createBatchView } from "../wire/otlp/views/batch-node.ts";
 import { BatchState } from "../wire/otlp/views/batch-state.ts";
 import type { ClientMetadata } from "./client-metadata.ts";
+import { LARGE_BATCH_BYTES, LARGE_BATCH_ITEMS } from "./limits.ts";
 import type { Signal } from "./signal.ts";
 
 /** What belongs to a batch besides its bytes. */
@@ -30,6 +31,8 @@ export interface Batch<S extends Signal = Signal> {
   readonly view: BatchView<RecordViews[S]>;
   /** The bytes held a singular message twice and were merged when they came in; see wire/otlp/merge-duplicates.ts. */
   readonly merged: boolean;
+  /** It is worth a pause, so that others are served meanwhile: see LARGE_BATCH_ITEMS. As it came in, whatever was edited since. */
+  readonly isLarge: boolean;
   /** Records that moveToResource() left where they were, because the bounds on regrouping were reached. */
   readonly regroupRefused: number;
   /**
@@ -50,10 +53,24 @@ export interface Batch<S extends Signal = Signal> {
  * Scans all bytes once; everything else is read when asked for.
  */
 export function createBatch<S extends Signal>(signal: S, bytes: Uint8Array, context: BatchContext): Batch<S> {
-  const first = scanRequest(signal, bytes);
+  return openBatch(signal, bytes, context, scanRequest);
+}
+
+/** The same for bytes that a door has accepted before, which edits may have made more than a sender may send. */
+export function reopenBatch<S extends Signal>(signal: S, bytes: Uint8Array, context: BatchContext): Batch<S> {
+  return openBatch(signal, bytes, context, scanAccepted);
+}
+
+function openBatch<S extends Signal>(
+  signal: S,
+  bytes: Uint8Array,
+  context: BatchContext,
+  scan: (signal: Signal, bytes: Uint8Array) => ScanResult,
+): Batch<S> {
+  const first = scan(signal, bytes);
   if (!first.hasDuplicates) return new ScannedBatch(signal, bytes, first.index, context, false);
   const merged = mergeDuplicates(signal, bytes);
-  const second = scanRequest(signal, merged);
+  const second = scan(signal, merged);
   if (second.hasDuplicates)
     throw new Error("merging a request left a duplicate: a bug in wire/otlp/merge-duplicates.ts");
   return new ScannedBatch(signal, merged, second.index, context, true);
@@ -63,6 +80,7 @@ class ScannedBatch<S extends Signal> implements Batch<S> {
   readonly signal: S;
   readonly context: BatchContext;
   readonly merged: boolean;
+  readonly isLarge: boolean;
   readonly view: BatchView<RecordViews[S]>;
   readonly #index: BatchIndex;
   readonly #state: BatchState;
@@ -72,6 +90,7 @@ class ScannedBatch<S extends Signal> implements Batch<S> {
     this.signal = signal;
     this.context = context;
     this.merged = merged;
+    this.isLarge = index.itemCount > LARGE_BATCH_ITEMS || bytes.length > LARGE_BATCH_BYTES;
     this.#index = index;
     this.#state = new BatchState(signal, bytes, index);
     this.view = createBatchView(signal, this.#state);
@@ -104,7 +123,7 @@ class ScannedBatch<S extends Signal> implements Batch<S> {
       return new ScannedBatch(this.signal, state.original, this.#index, this.context, this.merged);
     // The edits are written down instead of copied: a clone of an edited batch is rare, and encode() is needed soon anyway.
     const bytes = joinSlices(this.encode());
-    return new ScannedBatch(this.signal, bytes, scanRequest(this.signal, bytes).index, this.context, this.merged);
+    return new ScannedBatch(this.signal, bytes, scanAccepted(this.signal, bytes).index, this.context, this.merged);
   }
 
   release(): void {

@@ -8,6 +8,13 @@ export const REQUEST_BYTES_MAX = 64 * MIB;
 /** Bytes of requests between socket and answer, over all doors. Beyond it doors stop reading; senders wait, then are refused with a hint. */
 export const DOOR_BYTES_MAX = 256 * MIB;
 
+/**
+ * A batch above either is large: receivers bring such into the pipelines one at a time, and processors pause in it. The
+ * bet: what is below is edited within some 50 ms. Lost, other senders wait that much longer. Collectors send 8,192 items.
+ */
+export const LARGE_BATCH_ITEMS = 16_384;
+export const LARGE_BATCH_BYTES = 4 * MIB;
+
 // The bounds of the codecs stand in wire/limits.ts, since wire imports nothing from here; those that are used above it:
 export { MESSAGE_DEPTH_MAX, REGROUP_BYTES_FACTOR_MAX, REGROUP_RESOURCES_MAX } from "../wire/limits.ts";
 

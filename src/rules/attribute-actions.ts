@@ -97,17 +97,13 @@ function compileByKey(config: ActionConfig, edit: (attributes: Attributes, key: 
   const { key, pattern: source } = config;
   if (source === "") return (attributes) => edit(attributes, key);
   const pattern = compilePattern(source);
-  const matches = new AnswerCache(KEYS_REMEMBERED, (name) => pattern.test(name));
+  const answers = new AnswerCache(KEYS_REMEMBERED, (name) => pattern.test(name));
+  const matches = (name: string): boolean => answers.answer(name);
   return (attributes) => {
     edit(attributes, key);
-    // A set, because a key may stand twice and an edit is one for all its occurrences. Most records have none.
-    let found: Set<string> | undefined;
-    for (const name of attributes.keys()) if (matches.answer(name)) (found ??= new Set()).add(name);
-    for (const name of found ?? NONE) edit(attributes, name);
+    for (const name of attributes.findKeys(matches)) edit(attributes, name);
   };
 }
-
-const NONE: readonly string[] = [];
 
 function hash(attributes: Attributes, key: string): void {
   const text = hashOf(attributes, key);

@@ -6,11 +6,14 @@ import { ConsumeError } from "../core/errors.ts";
 import { ExitGate } from "../core/exit-gate.ts";
 import type { Signal } from "../core/signal.ts";
 
-/** A processor that edits each batch in place and hands it on; what the edit throws costs that batch and nothing else. */
+/**
+ * A processor that edits each batch in place and hands it on; what the edit throws costs that batch and nothing else.
+ * An edit that returns a promise pauses in between.
+ */
 export function editingProcessor<S extends Signal>(
   { id }: Settings,
   next: Consumer<S>,
-  edit: (batch: Batch<S>) => void,
+  edit: (batch: Batch<S>) => void | Promise<void>,
 ): Processor<S> {
   const name = `processors.${formatComponentId(id)}`;
   const exit = new ExitGate(next, name);
@@ -20,7 +23,8 @@ export function editingProcessor<S extends Signal>(
     shutdown: async () => exit.close(),
     consume: async (batch, admission) => {
       try {
-        edit(batch);
+        const rest = edit(batch);
+        if (rest !== undefined) await rest;
       } catch (thrown) {
         throw ConsumeError.from(thrown, name);
       }

@@ -9,6 +9,19 @@ export const MESSAGE_DEPTH_MAX = 64;
  */
 export const REQUEST_MESSAGES_MAX = 2 ** 23;
 
+/**
+ * Log records or spans in one request; metrics, and all their data points. 64 MiB hold that many of 64 bytes each, which
+ * is the least that a record with a time, a text and an attribute takes; senders batch a hundredth of it. More of them
+ * are empty, 8 KB in gzip, and every processor that edits would have to keep a hundred bytes for each. Refused as 400.
+ */
+export const REQUEST_ITEMS_MAX = 2 ** 20;
+
+/**
+ * Attributes in one list, and keys in one map of an attribute's value or a body. SDKs stop at 128; a list is read without a
+ * pause, so this is what bounds how long one record can hold up all others. Refused as 400.
+ */
+export const LIST_PAIRS_MAX = 2 ** 17;
+
 /** Resource groups, and scope groups, in one request. Real ones have at most as many as a batch has items, some ten thousand. */
 export const REQUEST_GROUPS_MAX = 2 ** 18;
 

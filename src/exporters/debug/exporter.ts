@@ -4,7 +4,7 @@ import { type OutgoingRequest, SENT_WHOLE, type SendResult } from "../../core/se
 import type { Signal } from "../../core/signal.ts";
 import { DecodeError } from "../../wire/decode-error.ts";
 import { jsonObjectOf } from "../../wire/otlp/json-encode.ts";
-import { scanRequest } from "../../wire/otlp/scan.ts";
+import { scanAccepted } from "../../wire/otlp/scan.ts";
 import type { DebugConfig } from "./config.ts";
 import { formatDetailed } from "./detailed.ts";
 import { formatNormal } from "./normal.ts";
@@ -49,7 +49,7 @@ export class DebugExporter implements Exporter {
     if (signal.aborted) throw new ConsumeError("retryable", "not shown: no time was left to write");
     if (!this.#samplers[request.signal].isNext()) return SENT_WHOLE;
     const bytes = Buffer.concat(request.payload.slices);
-    const counts = decode(() => countsOf(request.signal, scanRequest(request.signal, bytes).index));
+    const counts = decode(() => countsOf(request.signal, scanAccepted(request.signal, bytes).index));
     const dump = decode(() => this.#formatRecords(request.signal, bytes));
     if (this.#sinks === undefined) this.#log(SHAPES[request.signal].title, counts, dump);
     else for (const sink of this.#sinks) sink.write(`${formatCounts(request.signal, counts)}${dump}`);

@@ -1,10 +1,10 @@
 import { posix } from "node:path";
-import { createBatch } from "../../core/batch.ts";
+import { reopenBatch } from "../../core/batch.ts";
 import { ClientMetadata } from "../../core/client-metadata.ts";
 import type { Signal } from "../../core/signal.ts";
 import { CONTENT_END, FIELD_START, GROUP_COLUMNS } from "../../wire/otlp/batch-index.ts";
 import { joinSlices } from "../../wire/otlp/payload.ts";
-import { scanRequest } from "../../wire/otlp/scan.ts";
+import { scanAccepted } from "../../wire/otlp/scan.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
 
 export interface Groups {
@@ -16,9 +16,9 @@ export interface Groups {
 
 /** A request is its resource groups one after the other, so a part of it is some of these, as they are. */
 export function groupByResource(signal: Signal, payload: EncodedPayload, attribute: string): Groups {
-  const batch = createBatch(signal, joinSlices(payload), { client: ClientMetadata.internal, arrivalUnixNano: 0n });
+  const batch = reopenBatch(signal, joinSlices(payload), { client: ClientMetadata.internal, arrivalUnixNano: 0n });
   const bytes = joinSlices(batch.encode());
-  const { resources } = scanRequest(signal, bytes).index;
+  const { resources } = scanAccepted(signal, bytes).index;
   const slices = new Map<string, Uint8Array[]>();
   let homelessItems = 0;
   let at = 0;
@@ -26,8 +26,8 @@ export function groupByResource(signal: Signal, payload: EncodedPayload, attribu
     const slice = bytes.subarray(resources[at + FIELD_START], resources[at + CONTENT_END]);
     at += GROUP_COLUMNS;
     const segment = resource.attributes.getString(attribute);
-    if (segment === undefined) homelessItems += scanRequest(signal, slice).index.itemCount;
-    else slices.set(segment, [...(slices.get(segment) ?? []), slice]);
+    if (segment === undefined) homelessItems += scanAccepted(signal, slice).index.itemCount;
+    else if (slices.get(segment)?.push(slice) === undefined) slices.set(segment, [slice]);
   }
   batch.release();
   const bySegment = new Map([...slices].map(([segment, parts]) => [segment, Buffer.concat(parts)] as const));

@@ -8,6 +8,7 @@
  */
 import type { Signal } from "../../core/signal.ts";
 import { encodeContent, LEVEL_DEFAULT } from "../../net/content-encode.ts";
+import { asBuffer } from "../../wire/text.ts";
 import { encodeJsonBytes } from "../../wire/otlp/json-encode.ts";
 
 export interface RecordFormat {
@@ -22,7 +23,7 @@ export type Framing = "lines" | "lengths";
 
 export const LENGTH_BYTES = 4;
 
-const LINE_END = Buffer.from("\n");
+const LINE_END = "\n";
 
 export function framingOf({ format, compression }: RecordFormat): Framing {
   return format === "json" && compression === "none" ? "lines" : "lengths";
@@ -30,8 +31,9 @@ export function framingOf({ format, compression }: RecordFormat): Framing {
 
 /** The record as it stands in the file, in one piece. Rejects where the bytes are not a request of this signal. */
 export async function encodeRecord(signal: Signal, bytes: Uint8Array, format: RecordFormat): Promise<Buffer> {
-  const encoded = format.format === "json" ? encodeJsonBytes(signal, bytes) : bytes;
-  if (framingOf(format) === "lines") return Buffer.concat([encoded, LINE_END]);
+  const isLine = framingOf(format) === "lines";
+  const encoded = format.format === "json" ? await encodeJsonBytes(signal, bytes, isLine ? LINE_END : "") : bytes;
+  if (isLine) return asBuffer(encoded);
   const level = format.level === 0 ? LEVEL_DEFAULT : format.level;
   const body = format.compression === "zstd" ? await encodeContent("zstd", encoded, level) : encoded;
   const length = Buffer.allocUnsafe(LENGTH_BYTES);

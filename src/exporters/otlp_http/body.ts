@@ -26,6 +26,6 @@ export async function encodeBody(
   const { encoding, compression, level } = settings;
   if (encoding === "proto" && compression === "none") return payload.slices;
   const joined = joinSlices(payload);
-  const bytes = encoding === "json" ? encodeJsonBytes(signal, joined) : joined;
+  const bytes = encoding === "json" ? await encodeJsonBytes(signal, joined) : joined;
   return [compression === "none" ? bytes : await encodeContent(compression, bytes, level)];
 }

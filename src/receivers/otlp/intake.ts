@@ -1,5 +1,5 @@
 import { admitBatch } from "../../core/admit-batch.ts";
-import { createBatch } from "../../core/batch.ts";
+import { type Batch, createBatch } from "../../core/batch.ts";
 import type { ClientMetadata, Transport } from "../../core/client-metadata.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Settings } from "../../core/component.ts";
@@ -8,6 +8,7 @@ import { ConsumeError } from "../../core/errors.ts";
 import type { Counter } from "../../core/meter.ts";
 import type { Signal } from "../../core/signal.ts";
 import { DecodeError } from "../../wire/decode-error.ts";
+import { LARGE_REQUESTS } from "./large-requests.ts";
 import { TextWatch } from "./text-watch.ts";
 
 type SignalCounters = Readonly<Record<Signal, Counter>>;
@@ -51,11 +52,50 @@ export class OtlpIntake {
    * ConsumeError, and then nothing of it is left anywhere. The bytes must not change afterwards.
    */
   async take<S extends Signal>(signal: S, consumer: Consumer<S>, bytes: Uint8Array, sender: Sender): Promise<void> {
-    const { client, deadline, signal: abort } = sender;
-    const batch = this.decode(signal, () => {
+    const batch = this.#open(signal, bytes, sender);
+    if (batch.isLarge) {
+      // What the scan noted is large too, and is made again when it is needed: it costs less than to keep it.
+      batch.release();
+      return this.#takeLarge(signal, consumer, bytes, sender);
+    }
+    return this.#admit(consumer, batch, bytes, sender);
+  }
+
+  /** The turn ends where the batch does, before the wait for room. */
+  async #takeLarge<S extends Signal>(
+    signal: S,
+    consumer: Consumer<S>,
+    bytes: Uint8Array,
+    sender: Sender,
+  ): Promise<void> {
+    const { clock } = this.#settings;
+    const endTurn = await LARGE_REQUESTS.take({ clock, deadline: sender.deadline, signal: sender.signal });
+    const inTurn: Consumer<S> = {
+      mutatesData: consumer.mutatesData,
+      consume: (batch, admission) => consumer.consume(batch, admission).finally(endTurn),
+    };
+    try {
+      await this.#admit(inTurn, this.#open(signal, bytes, sender), bytes, sender);
+    } finally {
+      endTurn();
+    }
+  }
+
+  #open<S extends Signal>(signal: S, bytes: Uint8Array, { client }: Sender): Batch<S> {
+    return this.decode(signal, () => {
       const arrivalUnixNano = this.#settings.clock.nowUnixNano();
       return createBatch(signal, bytes, { client, arrivalUnixNano });
     });
+  }
+
+  async #admit<S extends Signal>(
+    consumer: Consumer<S>,
+    batch: Batch<S>,
+    bytes: Uint8Array,
+    sender: Sender,
+  ): Promise<void> {
+    const { signal } = batch;
+    const { client, deadline, signal: abort } = sender;
     if (batch.merged) this.#merged[signal].add(1);
     if (this.#texts[signal].finds(signal, bytes)) this.countInvalidText(signal);
     if (batch.itemCount === 0) return batch.release();

@@ -118,8 +118,8 @@ export class MessageEncoder {
       }
     }
     if (attributes === undefined) return;
-    for (const { firstFieldStart, pair } of attributes.all) {
-      if (firstFieldStart < 0 && pair !== undefined) this.#pair(attributes.fieldNumber, pair);
+    for (let edit = attributes.first; edit !== undefined; edit = edit.next) {
+      if (edit.firstFieldStart < 0 && edit.pair !== undefined) this.#pair(attributes.fieldNumber, edit.pair);
     }
   }
 

@@ -26,7 +26,7 @@ import { LENGTH_DELIMITED, VARINT } from "../protobuf/wire-type.ts";
 import { asBuffer } from "../text.ts";
 import { isInOrder, putInOrder } from "./json-normalize.ts";
 import { jsonMessage, type JsonField, type JsonMessage } from "./json-schema.ts";
-import { scanRequest } from "./scan.ts";
+import { scanAccepted } from "./scan.ts";
 import { REQUEST_MESSAGES } from "./schema.ts";
 
 export type JsonValue = string | number | boolean | readonly JsonValue[] | JsonObject;
@@ -49,9 +49,23 @@ export function encodeJsonRequest(signal: Signal, bytes: Uint8Array): string {
   return encode(signal, bytes).finishText();
 }
 
-/** The same as UTF-8, for a body that is sent. */
-export function encodeJsonBytes(signal: Signal, bytes: Uint8Array): Uint8Array {
-  return encode(signal, bytes).finish();
+/** How much is written before everything else that waits has its turn: some 10 ms. */
+const SLICE_BYTES = 1024 * 1024;
+
+/** A message above this is written in steps, between which a pause may be; the steps cost more than smaller ones do. */
+const STEP_BYTES_MIN = 64 * 1024;
+
+/** The same as UTF-8, for a body that is sent, with pauses in a large one; `end` is put behind it. */
+export async function encodeJsonBytes(signal: Signal, bytes: Uint8Array, end = ""): Promise<Uint8Array> {
+  const sink = openSink(signal, bytes);
+  let pauseAt = SLICE_BYTES;
+  for (const _ of new JsonEncoder(sink).steps(jsonMessage(REQUEST_MESSAGES[signal]), bytes, 0, bytes.length)) {
+    if (sink.size < pauseAt) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    pauseAt = sink.size + SLICE_BYTES;
+  }
+  sink.ascii(end);
+  return sink.finish();
 }
 
 /** The same as a tree of plain objects, for code that goes on with it; 64-bit integers stay decimal strings. */
@@ -60,15 +74,16 @@ export function jsonObjectOf(signal: Signal, bytes: Uint8Array): JsonObject {
 }
 
 function encode(signal: Signal, bytes: Uint8Array): ByteSink {
-  // The walk below reads without checks, and recurses no deeper than the scan allows.
-  scanRequest(signal, bytes);
-  const sink = new ByteSink(
-    bytes.length * GROWTH_GUESS,
-    JSON_BYTES_MAX,
-    "the request, encoded as JSON, is larger than",
-  );
+  const sink = openSink(signal, bytes);
   new JsonEncoder(sink).writeMessage(jsonMessage(REQUEST_MESSAGES[signal]), bytes, 0, bytes.length);
   return sink;
+}
+
+/** The encoder reads without checks, and recurses no deeper than the scan allows. */
+function openSink(signal: Signal, bytes: Uint8Array): ByteSink {
+  scanAccepted(signal, bytes);
+  const tooLarge = "the request, encoded as JSON, is larger than";
+  return new ByteSink(bytes.length * GROWTH_GUESS, JSON_BYTES_MAX, tooLarge);
 }
 
 const OPEN_BRACE = 0x7b;
@@ -76,8 +91,47 @@ const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const COMMA = 0x2c;
+const COLON = 0x3a;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+
+/** The punctuation of one object: names, commas, and the brackets around a list whose elements come one by one. */
+class OpenObject {
+  readonly #out: ByteSink;
+  readonly #memberStart: number;
+  #list: JsonField | undefined;
+
+  constructor(out: ByteSink) {
+    this.#out = out;
+    out.byte(OPEN_BRACE);
+    this.#memberStart = out.size;
+  }
+
+  /** What stands before the value of a member, or of the next element of a list. */
+  next(field: JsonField): void {
+    const out = this.#out;
+    if (field === this.#list) return out.byte(COMMA);
+    this.#closeList();
+    if (out.size > this.#memberStart) out.byte(COMMA);
+    out.byte(QUOTE);
+    out.copy(field.nameBytes, 0, field.nameBytes.length);
+    out.byte(QUOTE);
+    out.byte(COLON);
+    if (!field.repeated) return;
+    out.byte(OPEN_BRACKET);
+    this.#list = field;
+  }
+
+  close(): void {
+    this.#closeList();
+    this.#out.byte(CLOSE_BRACE);
+  }
+
+  #closeList(): void {
+    if (this.#list !== undefined) this.#out.byte(CLOSE_BRACKET);
+    this.#list = undefined;
+  }
+}
 
 /** The lists of numbers in OTLP are of varints or of eight bytes each. */
 const FIXED_SIZE = 8;
@@ -95,52 +149,51 @@ class JsonEncoder {
     this.#writeObject(message, new FieldWalker(ordered, 0, ordered.length));
   }
 
-  /** Fields of one list stand together, and nothing else stands twice. */
-  #writeObject(message: JsonMessage, walker: FieldWalker): void {
-    const out = this.#out;
-    out.byte(OPEN_BRACE);
-    const memberStart = out.size;
-    let list: JsonField | undefined;
+  /** writeMessage() in steps: what it yields says nothing but that there may be a pause. */
+  *steps(message: JsonMessage, bytes: Uint8Array, start: number, end: number): Iterable<undefined> {
+    if (end - start < STEP_BYTES_MIN) {
+      this.writeMessage(message, bytes, start, end);
+    } else if (isInOrder(message, bytes, start, end)) {
+      yield* this.#objectSteps(message, new FieldWalker(bytes, start, end));
+    } else {
+      const ordered = putInOrder(message, bytes, start, end);
+      yield* this.#objectSteps(message, new FieldWalker(ordered, 0, ordered.length));
+    }
+    yield;
+  }
+
+  *#objectSteps(message: JsonMessage, walker: FieldWalker): Iterable<undefined> {
+    const object = new OpenObject(this.#out);
     while (walker.next()) {
       const field = message.byNumber[walker.number];
       if (field === undefined) continue;
-      if (list !== undefined && list !== field) out.byte(CLOSE_BRACKET);
-      if (field.repeated) list = this.#writeElements(field, walker, list === field, memberStart);
+      if (field.message === undefined) this.#writeField(object, field, walker);
       else {
-        list = undefined;
-        this.#writeMember(field, walker, memberStart);
+        object.next(field);
+        yield* this.steps(field.message, walker.bytes, walker.valueStart, walker.valueEnd);
       }
     }
-    if (list !== undefined) out.byte(CLOSE_BRACKET);
-    out.byte(CLOSE_BRACE);
+    object.close();
   }
 
-  #writeName(field: JsonField, memberStart: number): void {
-    if (this.#out.size > memberStart) this.#out.byte(COMMA);
-    this.#out.byte(QUOTE);
-    this.#out.copy(field.nameBytes, 0, field.nameBytes.length);
-    this.#out.byte(QUOTE);
-    this.#out.byte(0x3a);
-  }
-
-  #writeMember(field: JsonField, walker: FieldWalker, memberStart: number): void {
-    if (!field.keepsZero && field.message === undefined && isZero(field, walker)) return;
-    this.#writeName(field, memberStart);
-    this.#writeValue(field, walker);
-  }
-
-  /** Opens the list, or goes on with it where `isOpen`. Returns the list that is open now; an empty packed field opens none. */
-  #writeElements(field: JsonField, walker: FieldWalker, isOpen: boolean, memberStart: number): JsonField | undefined {
-    const isPacked = field.packed && walker.wireType === LENGTH_DELIMITED;
-    if (isPacked && walker.valueStart === walker.valueEnd) return isOpen ? field : undefined;
-    if (isOpen) this.#out.byte(COMMA);
-    else {
-      this.#writeName(field, memberStart);
-      this.#out.byte(OPEN_BRACKET);
+  /** Fields of one list stand together, and nothing else stands twice. */
+  #writeObject(message: JsonMessage, walker: FieldWalker): void {
+    const object = new OpenObject(this.#out);
+    while (walker.next()) {
+      const field = message.byNumber[walker.number];
+      if (field !== undefined) this.#writeField(object, field, walker);
     }
+    object.close();
+  }
+
+  #writeField(object: OpenObject, field: JsonField, walker: FieldWalker): void {
+    const isPacked = field.packed && walker.wireType === LENGTH_DELIMITED;
+    // An empty packed field opens no list, and a default value is left out.
+    if (isPacked && walker.valueStart === walker.valueEnd) return;
+    if (!field.repeated && !field.keepsZero && field.message === undefined && isZero(field, walker)) return;
+    object.next(field);
     if (isPacked) this.#writePacked(field, walker);
     else this.#writeValue(field, walker);
-    return field;
   }
 
   #writePacked(field: JsonField, { bytes, valueStart, valueEnd }: FieldWalker): void {
@@ -194,18 +247,19 @@ class JsonEncoder {
   }
 
   #writeText(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start > LONG_TEXT_BYTES) this.#out.makeRoom(escapedSize(bytes, start, end));
     let plainStart = start;
     let isAscii = true;
     for (let offset = start; offset < end; offset++) {
       const byte = bytes[offset]!;
       if (byte >= 0x80) isAscii = false;
       if (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH) continue;
-      this.#writeSpan(bytes, plainStart, offset, isAscii);
-      this.#writeEscape(byte);
+      if (plainStart < offset) this.#writeSpan(bytes, plainStart, offset, isAscii);
+      this.#out.ascii(ESCAPES[byte]!);
       plainStart = offset + 1;
       isAscii = true;
     }
-    this.#writeSpan(bytes, plainStart, end, isAscii);
+    if (plainStart < end) this.#writeSpan(bytes, plainStart, end, isAscii);
   }
 
   /** Characters that need no escape. No byte of a multi-byte character is below 0x80, so a span never cuts a valid one. */
@@ -213,11 +267,23 @@ class JsonEncoder {
     if (isAscii || isUtf8(bytes.subarray(start, end))) this.#out.copy(bytes, start, end);
     else this.#out.utf8(asBuffer(bytes).toString("utf8", start, end));
   }
+}
 
-  #writeEscape(byte: number): void {
-    // JSON.stringify knows the short escapes; such bytes are rare enough for a string each.
-    this.#out.ascii(JSON.stringify(String.fromCharCode(byte)).slice(1, -1));
+/** By byte: how JSON writes it, in the short form where there is one. */
+const ESCAPES: readonly string[] = Array.from({ length: BACKSLASH + 1 }, (_, byte) =>
+  JSON.stringify(String.fromCharCode(byte)).slice(1, -1),
+);
+
+/** A text above this is measured before it is written: all of it may be escaped, which takes six times its bytes. */
+const LONG_TEXT_BYTES = 1024 * 1024;
+
+function escapedSize(bytes: Uint8Array, start: number, end: number): number {
+  let size = end - start;
+  for (let offset = start; offset < end; offset++) {
+    const byte = bytes[offset]!;
+    if (byte < 0x20 || byte === QUOTE || byte === BACKSLASH) size += ESCAPES[byte]!.length - 1;
   }
+  return size;
 }
 
 /** String() would lose the sign of a zero; what is no number in JSON stands in quotes, where all of protobuf's parsers read it. */

@@ -7,7 +7,13 @@
  */
 import type { Signal } from "../../core/signal.ts";
 import { FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, wireTypeName } from "../protobuf/wire-type.ts";
-import { MESSAGE_DEPTH_MAX, REQUEST_GROUPS_MAX, REQUEST_MESSAGES_MAX } from "../limits.ts";
+import {
+  LIST_PAIRS_MAX,
+  MESSAGE_DEPTH_MAX,
+  REQUEST_GROUPS_MAX,
+  REQUEST_ITEMS_MAX,
+  REQUEST_MESSAGES_MAX,
+} from "../limits.ts";
 import { GROUP_COLUMNS, RECORD_COLUMNS, type BatchIndex } from "./batch-index.ts";
 import { explainScanFailure } from "./scan-failure.ts";
 import {
@@ -39,6 +45,10 @@ export interface ScanLimits {
   readonly messagesMax: number;
   /** Resource groups, and scope groups. */
   readonly groupsMax: number;
+  /** Records, and data points. */
+  readonly itemsMax: number;
+  /** In one list of KeyValue. */
+  readonly pairsMax: number;
 }
 
 export interface ScanResult {
@@ -57,15 +67,37 @@ const KEY_TAG = (PAIR.key << 3) | LENGTH_DELIMITED;
 const VALUE_TAG = (PAIR.value << 3) | LENGTH_DELIMITED;
 const STRING_TAG = (fieldNumbers("AnyValue", ["stringValue"]).stringValue << 3) | LENGTH_DELIMITED;
 
-const DEFAULT_LIMITS: ScanLimits = {
+/** What comes from outside. */
+const DOOR_LIMITS: ScanLimits = {
   depthMax: MESSAGE_DEPTH_MAX,
   messagesMax: REQUEST_MESSAGES_MAX,
   groupsMax: REQUEST_GROUPS_MAX,
+  itemsMax: REQUEST_ITEMS_MAX,
+  pairsMax: LIST_PAIRS_MAX,
 };
+
+/**
+ * What a door took, and processors have edited and batches have joined since: an attribute on every record may be more
+ * messages than a sender may send, and must not be lost for that. Only the depth is held, which the walks behind rely on
+ * and no edit exceeds. The rest is bounded by the bytes, of which a message takes at least two.
+ */
+const COUNT_MAX = 2 ** 31 - 1;
+const ACCEPTED_LIMITS: ScanLimits = {
+  depthMax: MESSAGE_DEPTH_MAX,
+  messagesMax: COUNT_MAX,
+  groupsMax: COUNT_MAX,
+  itemsMax: COUNT_MAX,
+  pairsMax: COUNT_MAX,
+};
+
+/** The scan of bytes that a door has accepted before: as scanRequest(), without its bounds on how many there are. */
+export function scanAccepted(signal: Signal, bytes: Uint8Array): ScanResult {
+  return scanRequest(signal, bytes, ACCEPTED_LIMITS);
+}
 
 /** Throws DecodeError with path and offset where the bytes are not a request of this signal. */
 export function scanRequest(signal: Signal, bytes: Uint8Array, limits: Partial<ScanLimits> = {}): ScanResult {
-  const scanner = new Scanner(bytes, { ...DEFAULT_LIMITS, ...limits });
+  const scanner = new Scanner(bytes, { ...DOOR_LIMITS, ...limits });
   try {
     return scanner.scan(messageId(REQUEST_MESSAGES[signal]));
   } catch (thrown) {
@@ -92,6 +124,8 @@ class Scanner {
   readonly #bytes: Uint8Array;
   readonly #depthMax: number;
   readonly #groupsMax: number;
+  readonly #itemsMax: number;
+  readonly #pairsMax: number;
   /** How many more messages there may be. */
   #messagesLeft: number;
   readonly #resources: number[] = [];
@@ -102,10 +136,12 @@ class Scanner {
   /** Second result of the readers that also move. */
   #value = 0;
 
-  constructor(bytes: Uint8Array, { depthMax, groupsMax, messagesMax }: ScanLimits) {
+  constructor(bytes: Uint8Array, { depthMax, groupsMax, itemsMax, messagesMax, pairsMax }: ScanLimits) {
     this.#bytes = bytes;
     this.#depthMax = depthMax;
     this.#groupsMax = groupsMax;
+    this.#itemsMax = itemsMax;
+    this.#pairsMax = pairsMax;
     this.#messagesLeft = messagesMax;
   }
 
@@ -135,6 +171,7 @@ class Scanner {
     const bytes = this.#bytes;
     const table = type * FIELDS_PER_MESSAGE;
     let seen = 0;
+    let pairs = 0;
     let position = start;
     while (position < end) {
       const fieldStart = position;
@@ -167,6 +204,8 @@ class Scanner {
         if (--this.#messagesLeft < 0) throw new ScanFailure("more messages than one request may hold", fieldStart);
         seen |= this.#enter(entry, seen, fieldStart, position, valueEnd);
         const child = entry >>> MESSAGE_SHIFT;
+        if (child === KEY_VALUE && ++pairs > this.#pairsMax)
+          throw tooMany(this.#pairsMax, "attributes in one list", fieldStart);
         if (length >= 0x80 || !this.#isPlain(child, position, valueEnd, depth + 1)) {
           this.#message(child, position, valueEnd, depth + 1);
         }
@@ -211,7 +250,8 @@ class Scanner {
       case ROLE_RECORD:
         return this.#noteRecord(fieldStart, start, end);
       case ROLE_DATA_POINT:
-        this.#dataPointCount++;
+        if (++this.#dataPointCount > this.#itemsMax)
+          throw tooMany(this.#itemsMax, "data points in one request", fieldStart);
         return;
       case ROLE_RESOURCE_GROUP:
         return this.#noteGroup(this.#resources, fieldStart, start, end, this.#scopes.length / GROUP_COLUMNS, 0);
@@ -230,13 +270,14 @@ class Scanner {
   /** In the order of the columns of batch-index.ts; the header is not known yet. */
   #noteGroup(groups: number[], fieldStart: number, start: number, end: number, child: number, parent: number): void {
     if (groups.length >= this.#groupsMax * GROUP_COLUMNS) {
-      throw new ScanFailure(`more than ${this.#groupsMax} groups in one request`, fieldStart);
+      throw tooMany(this.#groupsMax, "groups in one request", fieldStart);
     }
     groups.push(fieldStart, start, end, child, 0, 0, parent);
   }
 
   #noteRecord(fieldStart: number, start: number, end: number): void {
     const size = this.#recordsSize;
+    if (size >= this.#itemsMax * RECORD_COLUMNS) throw tooMany(this.#itemsMax, "records in one request", fieldStart);
     if (size + RECORD_COLUMNS > scratchRecords.length) {
       const larger = new Int32Array(scratchRecords.length * 2);
       larger.set(scratchRecords);
@@ -326,6 +367,10 @@ class Scanner {
 function noteHeader(groups: number[], start: number, end: number): void {
   groups[groups.length - GROUP_COLUMNS + 4] = start;
   groups[groups.length - GROUP_COLUMNS + 5] = end;
+}
+
+function tooMany(max: number, what: string, fieldStart: number): ScanFailure {
+  return new ScanFailure(`more than ${max} ${what}; send less at once`, fieldStart);
 }
 
 function wrongWireType(entry: number, found: number, fieldStart: number): ScanFailure {

@@ -24,7 +24,7 @@ import { MessageEncoder } from "./encode-message.ts";
 import { mergeDuplicates } from "./merge-duplicates.ts";
 import { fieldNumbers } from "./message-table.ts";
 import { joinSlices } from "./payload.ts";
-import { scanRequest } from "./scan.ts";
+import { scanAccepted } from "./scan.ts";
 import type { EncodedPayload } from "./types.ts";
 
 export interface SplitLimits {
@@ -45,9 +45,9 @@ export function splitPayload(signal: Signal, payload: EncodedPayload, limits: Sp
   if (!(itemsMax >= 1 && bytesMax >= 1)) throw new RangeError("itemsMax and bytesMax must be at least 1");
   if (payload.itemCount <= itemsMax && payload.size <= bytesMax) return [payload];
   const joined = joinSlices(payload);
-  const scan = scanRequest(signal, joined);
+  const scan = scanAccepted(signal, joined);
   const bytes = scan.hasDuplicates ? mergeDuplicates(signal, joined) : joined;
-  const index = scan.hasDuplicates ? scanRequest(signal, bytes).index : scan.index;
+  const index = scan.hasDuplicates ? scanAccepted(signal, bytes).index : scan.index;
   const splitter = new Splitter(bytes, itemsMax, bytesMax);
   for (const leaf of new LeafWalker(signal, bytes, index).leaves()) splitter.add(leaf);
   return splitter.finish();

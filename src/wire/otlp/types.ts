@@ -71,6 +71,8 @@ export interface Attributes extends Iterable<readonly [string, AttributeValue]> 
   /** Whether the value is this one, types included, also inside; lists in order, maps in any. For lists and maps: scalars are compared faster by hand. */
   equals(key: string, value: AttributeInput): boolean;
   keys(): Iterable<string>;
+  /** The keys for which `matches` says yes, each once, in order: keys() in one walk that costs nothing where there are none. */
+  findKeys(matches: (key: string) => boolean): readonly string[];
   readonly size: number;
   /** Upsert. */
   set(key: string, value: AttributeInput): void;

@@ -177,7 +177,7 @@ describe("scanRequest", () => {
     const groups = Uint8Array.from(Array.from({ length: 10 }, () => field(1)).flat());
     expect(scanRequest("logs", groups, { groupsMax: 10, messagesMax: 10 }).index.resourceCount).toBe(10);
     expect(() => scanRequest("logs", groups, { groupsMax: 9 })).toThrow(
-      "otlp logs: resource_logs[9]: more than 9 groups in one request (offset 18)",
+      "otlp logs: resource_logs[9]: more than 9 groups in one request; send less at once (offset 18)",
     );
     expect(() => scanRequest("logs", groups, { messagesMax: 9 })).toThrow("more messages than one request may hold");
   });

@@ -13,7 +13,14 @@ import {
 } from "../any-value.ts";
 import { canonicalValue } from "../canonical.ts";
 import { PairWalker } from "../pair-walker.ts";
-import type { AnyValueKind, AttributeInput, Attributes, AttributeValue, FoundAttribute } from "../types.ts";
+import {
+  Double,
+  type AnyValueKind,
+  type AttributeInput,
+  type Attributes,
+  type AttributeValue,
+  type FoundAttribute,
+} from "../types.ts";
 import { AttributeEdits, type AttributeEdit, type Slice } from "./edits.ts";
 import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet } from "./key-pattern.ts";
 import type { MessageView } from "./message-view.ts";
@@ -28,6 +35,9 @@ const WALKS_MAX = 24;
 const PAIRS = new PairWalker();
 
 const NOTHING_FOUND: readonly FoundPair[] = Object.freeze([]);
+
+const NO_KEYS: readonly string[] = Object.freeze([]);
+const NO_STARTS: readonly number[] = Object.freeze([]);
 
 /** A KeyValue in the batch's bytes, or one that was written. */
 class FoundPair implements FoundAttribute {
@@ -126,6 +136,25 @@ export class AttributesView implements Attributes {
     return found ?? NOTHING_FOUND;
   }
 
+  findKeys(matches: (key: string) => boolean): readonly string[] {
+    const edits = this.#peek();
+    const { bytes } = this.#owner.state;
+    // Not the shared one: what `matches` does is not ours to know.
+    const pairs = new PairWalker();
+    pairs.open(this.#owner.start, this.#owner.end, this.#number);
+    let found: Set<string> | undefined;
+    while (pairs.next(bytes)) {
+      const edit = edits?.at(pairs.fieldStart);
+      if (edit !== undefined && edit.pair === undefined) continue;
+      const key = edit?.key ?? readText(bytes, pairs.keyStart, pairs.keyEnd);
+      if (matches(key)) (found ??= new Set()).add(key);
+    }
+    for (let edit = edits?.first; edit !== undefined; edit = edit.next) {
+      if (edit.firstFieldStart < 0 && edit.pair !== undefined && matches(edit.key)) (found ??= new Set()).add(edit.key);
+    }
+    return found === undefined ? NO_KEYS : [...found];
+  }
+
   *keys(): Iterable<string> {
     for (const { key } of this.#entries()) yield key;
   }
@@ -142,7 +171,7 @@ export class AttributesView implements Attributes {
     while (walker.next()) {
       if (walker.number === this.#number && edits?.at(walker.fieldStart) === undefined) size++;
     }
-    for (const { pair } of edits?.all ?? []) if (pair !== undefined) size++;
+    for (let edit = edits?.first; edit !== undefined; edit = edit.next) if (edit.pair !== undefined) size++;
     return size;
   }
 
@@ -162,10 +191,10 @@ export class AttributesView implements Attributes {
       }
       this.#owner.state.assertLive();
     }
-    // A copy: whoever writes a new attribute for each one it meets would otherwise never end.
-    const added = Array.from(this.#peek()?.all ?? []);
-    for (const { key, firstFieldStart, pair: edited } of added) {
-      if (firstFieldStart < 0 && edited !== undefined) yield { key, slice: valueOf(edited) };
+    // Up to the last one there is now: whoever writes a new attribute for each one it meets would otherwise never end.
+    const last = this.#peek()?.last;
+    for (let edit = this.#peek()?.first; edit !== undefined; edit = edit === last ? undefined : edit.next) {
+      if (edit.firstFieldStart < 0 && edit.pair !== undefined) yield { key: edit.key, slice: valueOf(edit.pair) };
     }
   }
 
@@ -274,7 +303,7 @@ export class AttributesView implements Attributes {
 
   #addEdit(key: string, fieldStarts: readonly number[]): AttributeEdit {
     const edits = this.#open();
-    const edit: AttributeEdit = { key, pair: undefined, firstFieldStart: fieldStarts[0] ?? -1 };
+    const edit: AttributeEdit = { key, pair: undefined, firstFieldStart: fieldStarts[0] ?? -1, next: undefined };
     edits.add(edit, fieldStarts);
     return edit;
   }
@@ -289,11 +318,13 @@ export class AttributesView implements Attributes {
     if (index !== undefined) return allOf(index.get(pattern.text));
     const { bytes } = this.#owner.state;
     const pairs = this.#openPairs();
-    const found: number[] = [];
+    let found: number[] | undefined;
     while (pairs.next(bytes)) {
-      if (matchesKey(pattern, bytes, pairs.keyStart, pairs.keyEnd)) found.push(pairs.fieldStart);
+      if (!matchesKey(pattern, bytes, pairs.keyStart, pairs.keyEnd)) continue;
+      if (found === undefined) found = [pairs.fieldStart];
+      else found.push(pairs.fieldStart);
     }
-    return found;
+    return found ?? NO_STARTS;
   }
 
   #indexAfterManyWalks(): Map<string, number | number[]> | undefined {
@@ -363,15 +394,20 @@ function canonicalText({ bytes, start, end }: Slice): string {
   return canonicalValue(bytes, start, end);
 }
 
-// The same attribute is often written to thousands of records, so the last few string pairs are kept encoded. Values
-// come from data and may be large or secret: only short ones are kept, few, and the oldest make room.
+// The same attribute is often written to thousands of records, so the last few pairs are kept encoded, and one serves them
+// all. Values come from data and may be large or secret: only scalars and short texts are kept, few, and the oldest make room.
 const PAIRS_MAX = 32;
 const PAIR_TEXT_MAX = 64;
-const pairs = new Map<string, { readonly value: string; readonly pair: Slice }>();
+const pairs = new Map<string, { readonly value: AttributeInput; readonly pair: Slice }>();
+
+function isKept(value: AttributeInput): boolean {
+  if (typeof value === "string") return value.length <= PAIR_TEXT_MAX;
+  return typeof value !== "object" || value instanceof Double;
+}
 
 /** The content of a KeyValue. Encoded at once, so that a later change of a map or array that was written changes nothing. */
 export function encodePair(key: string, value: AttributeInput): Slice {
-  if (typeof value !== "string" || value.length > PAIR_TEXT_MAX) return encodeNewPair(key, value);
+  if (!isKept(value)) return encodeNewPair(key, value);
   const kept = pairs.get(key);
   if (kept !== undefined && kept.value === value) return kept.pair;
   const pair = encodeNewPair(key, value);

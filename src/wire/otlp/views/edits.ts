@@ -42,19 +42,27 @@ export interface AttributeEdit {
   pair: Slice | undefined;
   /** Where `key` stands first in the bytes: the offset of the field; -1 where it does not stand there. */
   readonly firstFieldStart: number;
+  /** In the order of the first edit of each key. */
+  next: AttributeEdit | undefined;
 }
 
 // Most lists see one to five edits: comparing a few keys costs less than making a map for each edited record.
 const COMPARED_EDITS_MAX = 8;
 
-/** The edits of one list of KeyValue. */
+/**
+ * The edits of one list of KeyValue. A request may hold a million records with such a list each, so it is as small as it
+ * can be: the edits are chained, since an array that grows makes room for sixteen more, and maps come with the ninth.
+ */
 export class AttributeEdits {
   /** Of the list in its message. */
   readonly fieldNumber: number;
-  /** In the order of the first edit of each key. */
-  readonly all: AttributeEdit[] = [];
+  first: AttributeEdit | undefined;
+  last: AttributeEdit | undefined;
+  #count = 0;
   #byKey: Map<string, AttributeEdit> | undefined;
+  /** What the chain does not say: occurrences of doubled keys, and all of them where the edits are many. */
   #byFieldStart: Map<number, AttributeEdit> | undefined;
+  #replaces = false;
 
   constructor(fieldNumber: number) {
     this.fieldNumber = fieldNumber;
@@ -62,25 +70,47 @@ export class AttributeEdits {
 
   get(key: string): AttributeEdit | undefined {
     if (this.#byKey !== undefined) return this.#byKey.get(key);
-    for (const edit of this.all) if (edit.key === key) return edit;
+    for (let edit = this.first; edit !== undefined; edit = edit.next) if (edit.key === key) return edit;
     return undefined;
   }
 
   /** The edit that replaces the original field at this offset. */
   at(fieldStart: number): AttributeEdit | undefined {
-    return this.#byFieldStart?.get(fieldStart);
+    if (!this.#replaces) return undefined;
+    if (this.#byFieldStart !== undefined) return this.#byFieldStart.get(fieldStart);
+    for (let edit = this.first; edit !== undefined; edit = edit.next)
+      if (edit.firstFieldStart === fieldStart) return edit;
+    return undefined;
   }
 
   /** True where no original field is replaced: all edits stand behind them. */
   get isAppendOnly(): boolean {
-    return this.#byFieldStart === undefined;
+    return !this.#replaces;
   }
 
   /** `fieldStarts`: every occurrence of the key in the bytes. */
   add(edit: AttributeEdit, fieldStarts: readonly number[]): void {
-    this.all.push(edit);
+    if (this.last === undefined) this.first = edit;
+    else this.last.next = edit;
+    this.last = edit;
+    this.#count++;
     this.#byKey?.set(edit.key, edit);
-    if (this.all.length > COMPARED_EDITS_MAX) this.#byKey ??= new Map(this.all.map((known) => [known.key, known]));
-    for (const fieldStart of fieldStarts) (this.#byFieldStart ??= new Map()).set(fieldStart, edit);
+    if (fieldStarts.length > 0) this.#replaces = true;
+    if (fieldStarts.length > 1 || this.#count > COMPARED_EDITS_MAX) this.#openMaps();
+    if (this.#byFieldStart !== undefined) {
+      for (const fieldStart of fieldStarts) this.#byFieldStart.set(fieldStart, edit);
+    }
+  }
+
+  #openMaps(): void {
+    if (this.#byFieldStart === undefined) {
+      this.#byFieldStart = new Map();
+      for (let edit = this.first; edit !== undefined; edit = edit.next) {
+        if (edit.firstFieldStart >= 0) this.#byFieldStart.set(edit.firstFieldStart, edit);
+      }
+    }
+    if (this.#count <= COMPARED_EDITS_MAX || this.#byKey !== undefined) return;
+    this.#byKey = new Map();
+    for (let edit = this.first; edit !== undefined; edit = edit.next) this.#byKey.set(edit.key, edit);
   }
 }

@@ -136,7 +136,7 @@ export class RegroupPlan {
     cost += resourceHeaderSize(index, target.resource);
     for (const pair of target.patch.values()) cost += pairSize(pair);
     const edited = this.#state.resourceEdits.get(target.resource)?.messages?.get(GROUP_HEADER_FIELD)?.attributes;
-    for (const { pair } of edited?.all ?? []) cost += pairSize(pair);
+    for (let added = edited?.first; added !== undefined; added = added.next) cost += pairSize(added.pair);
     return cost;
   }
 
