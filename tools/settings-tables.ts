@@ -23,4 +23,4 @@ for (const { kind, type, config } of BUILT_IN_FACTORIES) {
 
 const { factories } = await loadFactories([]);
 const schemaPath = fileURLToPath(new URL("../collector/signalbox.schema.json", import.meta.url));
-writeFileSync(schemaPath, `${JSON.stringify(configurationJsonSchema(factories), null, 2)}\n`);
+writeFileSync(schemaPath, `${JSON.stringify(configurationJsonSchema(factories), null, 1)}\n`);

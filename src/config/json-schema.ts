@@ -9,6 +9,7 @@ import {
   openSchema,
   settingsJsonSchema,
 } from "./json-schema-values.ts";
+import { shareDefinitions } from "./json-schema-shared.ts";
 import { signalboxConfig } from "./signalbox.ts";
 import { telemetryConfig } from "./telemetry.ts";
 
@@ -31,7 +32,7 @@ export function configurationJsonSchema(factories: readonly ComponentFactory[]):
       (factory) => [definitionName(section, factory), openInside(settingsJsonSchema(factory.config))] as const,
     ),
   );
-  return {
+  return shareDefinitions({
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "Signalbox configuration",
     description: "The OpenTelemetry Collector's YAML, and the block signalbox.",
@@ -52,7 +53,7 @@ export function configurationJsonSchema(factories: readonly ComponentFactory[]):
       expression_or_nothing: EXPRESSION_OR_NOTHING_DEFINITION,
       ...Object.fromEntries(definitions),
     },
-  };
+  });
 }
 
 function definitionName(section: string, { type }: ComponentFactory): string {

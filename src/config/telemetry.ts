@@ -28,10 +28,11 @@ const otlpExporter = block({
   client_key: pem("PEM file with its key."),
 }).superRefine((otlp, context) => {
   if ((otlp.client_certificate === undefined) === (otlp.client_key === undefined)) return;
-  const [present, absent] =
-    otlp.client_key === undefined ? ["client_certificate", "client_key"] : ["client_key", "client_certificate"];
+  const hasKey = otlp.client_key !== undefined;
+  const present = hasKey ? "client_key" : "client_certificate";
+  const absent = hasKey ? "client_certificate" : "client_key";
   const message = "a certificate and its key go together";
-  refuse(context, { path: [present!], message, fix: `add ${absent}, or leave both out` });
+  refuse(context, { path: [present], message, fix: `add ${absent}, or leave both out` });
 });
 
 function pem(meaning: string): z.ZodOptional<z.ZodString> {

@@ -37,6 +37,17 @@ describe("collector/signalbox.schema.json", () => {
     expect(JSON.parse(text)).toEqual(configurationJsonSchema(factories));
   });
 
+  it("says nothing twice: what several components have is a definition that all refer to", () => {
+    const { definitions } = JSON.parse(text) as { definitions: Record<string, unknown> };
+    const shared = Object.keys(definitions).filter((name) => name.startsWith("shared."));
+    expect(shared).toEqual(expect.arrayContaining(["shared.tls", "shared.sending_queue", "shared.retry_on_failure"]));
+    for (const name of shared) {
+      const uses = text.split(`"#/definitions/${name}"`).length - 1;
+      expect(uses, name).toBeGreaterThanOrEqual(2);
+    }
+    expect(text.length).toBeLessThan(150_000);
+  });
+
   it("is looked at beside some files", () => expect(files.length).toBeGreaterThanOrEqual(3));
 
   it.each(files)("is named by collector/%s, and finds no fault in it", (name) => {
