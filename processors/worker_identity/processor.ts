@@ -142,7 +142,9 @@ class ScopeWalk<R extends JobRecord | MetricView> {
     const settings = { mirrorKey, count: this.#context.count };
     // A job under its canonical key alone leaves nothing to do, unless it wants a mirror.
     const aside = mirrorKey === undefined ? canonicalJobId(signal) : undefined;
-    for (const record of this.#scope.records()) {
+    const keys = reader.keysBut(aside);
+    const records = this.#said === undefined ? this.#scope.recordsHaving(keys) : this.#scope.records();
+    for (const record of records) {
       const readings = reader.read(record.attributes, aside);
       if (readings !== undefined) {
         canonicaliseJob(record.attributes, readings, signal, settings);

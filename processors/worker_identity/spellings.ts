@@ -58,11 +58,23 @@ export class FieldReader {
   readonly #keys: readonly string[];
   /** The field of each key. */
   readonly #fields: readonly Field[];
+  readonly #keysBut = new Map<string, readonly string[]>();
 
   constructor(fields: readonly Field[], firstKeys: { readonly [F in Field]?: string } = {}) {
     const spellings = fields.map((field) => orderedSpellings(field, firstKeys[field]));
     this.#keys = Object.freeze(spellings.flat());
     this.#fields = fields.flatMap((field, index) => spellings[index]!.map(() => field));
+  }
+
+  /** Without `aside`; frozen, and the same list each time. */
+  keysBut(aside: string | undefined): readonly string[] {
+    if (aside === undefined) return this.#keys;
+    let keys = this.#keysBut.get(aside);
+    if (keys === undefined) {
+      keys = Object.freeze(this.#keys.filter((key) => key !== aside));
+      this.#keysBut.set(aside, keys);
+    }
+    return keys;
   }
 
   /** undefined where none of the keys is there, which is the usual record; and where `aside` is there and no other. */

@@ -120,6 +120,12 @@ export interface ScopeGroup<R extends RecordView = RecordView> {
   readonly scope: ScopeView;
   schemaUrl: string;
   records(): Iterable<R>;
+  /**
+   * Those of records() that may have an attribute under one of `keys`: every log record or span that has one, and every
+   * one that was edited. The others cost a walk over their bytes and no view. All metrics, which have no attributes.
+   * A frozen list is prepared once.
+   */
+  recordsHaving(keys: readonly string[]): Iterable<R>;
   /** Moves every record of this scope; see RecordView.moveToResource. */
   moveToResource(edit: ResourceEdit): boolean;
   drop(): void;

@@ -8,6 +8,7 @@ import {
   GROUP_SCHEMA_URL_FIELD,
   HEADER_END,
   HEADER_START,
+  RECORD_COLUMNS,
 } from "../batch-index.ts";
 import { fieldNumbers } from "../message-table.ts";
 import type {
@@ -23,6 +24,8 @@ import { AttributesView } from "./attributes-view.ts";
 import type { BatchState } from "./batch-state.ts";
 import type { MessageEdits } from "./edits.ts";
 import { TEXT, UINT32 } from "./field-codecs.ts";
+import { hasKey } from "./has-key.ts";
+import { keySet, type KeySet } from "./key-pattern.ts";
 import { ChildView, MessageView } from "./message-view.ts";
 
 const RESOURCE = fieldNumbers("Resource", ["attributes", "droppedAttributesCount"]);
@@ -31,6 +34,8 @@ const SCOPE = fieldNumbers("InstrumentationScope", ["name", "version", "attribut
 /** What differs between the signals: how a record is viewed, and what it counts for. */
 export interface RecordKind<R extends RecordView> {
   create(scope: ScopeGroupView<R>, record: number): R;
+  /** Of a record's list of attributes; undefined where its kind has none. */
+  readonly attributesField: number | undefined;
   /** 1, or a metric's data points that are left. */
   itemsLeft(scope: ScopeGroupView<R>, record: number): number;
 }
@@ -166,6 +171,33 @@ export class ScopeGroupView<R extends RecordView> extends MessageView implements
       if (!state.isRecordDropped(record)) yield this.#kind.create(this, record);
       state.assertLive();
     }
+  }
+
+  *recordsHaving(keys: readonly string[]): Iterable<R> {
+    const { state, recordEnd } = this;
+    const { attributesField } = this.#kind;
+    if (attributesField === undefined) return yield* this.records();
+    const wanted = keySet(keys);
+    state.assertLive();
+    for (let record = this.recordStart; record < recordEnd; record++) {
+      if (state.isRecordDropped(record)) continue;
+      const mayHave = state.recordEdits(record) !== undefined || this.#hasKey(record, attributesField, wanted);
+      if (!mayHave) continue;
+      yield this.#kind.create(this, record);
+      state.assertLive();
+    }
+  }
+
+  #hasKey(record: number, attributesField: number, wanted: KeySet): boolean {
+    const { records } = this.state.index;
+    const row = record * RECORD_COLUMNS;
+    return hasKey(
+      this.state.bytes,
+      records[row + CONTENT_START]!,
+      records[row + CONTENT_END]!,
+      attributesField,
+      wanted,
+    );
   }
 
   get recordStart(): number {
