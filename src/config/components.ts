@@ -3,11 +3,11 @@ import { closestName } from "../core/closest-name.ts";
 import { formatComponentId, parseComponentId } from "../core/component-id.ts";
 import type { ComponentId, ComponentKind } from "../core/component-id.ts";
 import type { ComponentSection, ConfiguredComponent, FactoryLookup, FactoryOf } from "./configuration.ts";
-import { isBroken, isNull, toWritten } from "./located.ts";
+import { isBroken, isNull, placeAt, toWritten } from "./located.ts";
 import type { LocatedEntry } from "./located.ts";
 import { didYouMean } from "./nearest.ts";
 import { quote } from "./problem.ts";
-import type { Position } from "./problem.ts";
+import type { Path, Position } from "./problem.ts";
 import { mapEntries } from "./report.ts";
 import type { Entries, Report } from "./report.ts";
 import { validate } from "./validate.ts";
@@ -96,7 +96,8 @@ function readComponent<K extends ComponentKind>(
   const validated = validate<unknown>({ schema: factory.config, root: node, position: keyPosition, path });
   report.add(validated);
   if (validated.problems.length > 0) return undefined;
-  return { id, factory, config: validated.value, written: toWritten(node), position: keyPosition };
+  const positionOf = (keys: Path): Position => placeAt(node, keyPosition, keys).position;
+  return { id, factory, config: validated.value, written: toWritten(node), position: keyPosition, positionOf };
 }
 
 function typesFix(kind: ComponentKind, types: readonly string[]): string {

@@ -1,7 +1,7 @@
 import type { ComponentFactory } from "../core/component.ts";
 import type { ComponentId, ComponentKind } from "../core/component-id.ts";
 import type { Signal } from "../core/signal.ts";
-import type { Position } from "./problem.ts";
+import type { Path, Position } from "./problem.ts";
 import type { SignalboxConfig } from "./signalbox.ts";
 import type { TelemetryConfig } from "./telemetry.ts";
 
@@ -30,6 +30,8 @@ export interface ConfiguredComponent<K extends ComponentKind = ComponentKind> {
   /** What it was read from, variables put in: a reload compares it. Holds secrets as plain text; never to be shown. */
   readonly written: unknown;
   readonly position: Position;
+  /** Of a key in its block, for problems that show only beside other components; of the nearest one above it that is written. */
+  positionOf(path: Path): Position;
 }
 
 export type FactoryOf<K extends ComponentKind> = Extract<ComponentFactory, { readonly kind: K }>;

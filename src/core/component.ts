@@ -124,6 +124,8 @@ interface FactoryBase<C> {
 
 export interface ReceiverFactory<C = unknown> extends FactoryBase<C> {
   readonly kind: "receiver";
+  /** Bytes of the largest request that its doors take, for advice about queues that could never keep it. Absent: no such bound. */
+  requestBytesMax?(config: C): number;
   create(settings: Settings, config: C, next: SignalConsumers): Receiver;
 }
 

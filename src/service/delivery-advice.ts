@@ -6,16 +6,16 @@ import { deliveryOf, keysOf } from "./destinations.ts";
 
 /** Where the contract is weaker than "accepted means kept, once". */
 export function deliveryWarnings(configuration: Configuration): Problem[] {
-  return [...duplicating(configuration), ...unkept(configuration)];
+  return [...duplicating(configuration), ...tooSmall(configuration), ...unkept(configuration)];
 }
 
 /** Destinations without a queue that share admissions with others: a refusal comes after they may have had the data. */
 function duplicating(configuration: Configuration): Problem[] {
-  return [...configuration.exporters].flatMap(([id, { position }]) => {
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
     const others = companionsOf(id, configuration);
     if (!isDirect(id, configuration) || !isRequired(id, configuration) || others.length === 0) return [];
-    const { enabled } = keysOf(configuration.exporters.get(id)!).sending_queue;
-    const path = `exporters.${id}.sending_queue.${enabled ? "wait_for_result" : "enabled"}`;
+    const { enabled } = keysOf(exporter).sending_queue;
+    const { position, path } = placeOf(id, enabled ? "wait_for_result" : "enabled", configuration);
     const message = `sends while the sender waits, beside ${others.join(", ")}: when one of them refuses, what this one got comes again (at-least-once)`;
     const fix = enabled ? "leave wait_for_result out" : "leave the queue on, unless duplicates do no harm there";
     return [{ position, path, message, fix }];
@@ -30,6 +30,36 @@ function companionsOf(id: string, configuration: Configuration): string[] {
     own.some((pipeline) => pipeline.signal === signal && pipeline.receivers.some((name) => receivers.includes(name)));
   const reached = all.filter(isShared).flatMap(({ exporters }) => exporters);
   return [...new Set(reached)].filter((other) => other !== id && isRequired(other, configuration));
+}
+
+/** Required queues that can never keep what a door takes: such a request is refused for good, however empty the queue is. */
+function tooSmall(configuration: Configuration): Problem[] {
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
+    const { enabled, sizer, queue_size } = keysOf(exporter).sending_queue;
+    if (!enabled || sizer !== "bytes" || !isRequired(id, configuration)) return [];
+    const [largest] = doorsOf(id, configuration).toSorted((a, b) => b.bytes - a.bytes);
+    if (largest === undefined || largest.bytes <= queue_size) return [];
+    const message = `holds ${queue_size} bytes, but ${largest.receiver} takes requests of up to ${largest.bytes} bytes: a larger one than the queue is refused for good`;
+    const fix = `write at least ${largest.bytes}, or let the receiver take less`;
+    return [{ ...placeOf(id, "queue_size", configuration), message, fix }];
+  });
+}
+
+/** The receivers whose requests reach it, with the largest that each takes. */
+function doorsOf(id: string, { pipelines, receivers }: Configuration): { receiver: string; bytes: number }[] {
+  const own = [...pipelines.values()].filter(({ exporters }) => exporters.includes(id));
+  const names = new Set(own.flatMap((pipeline) => pipeline.receivers));
+  return [...names].flatMap((name) => {
+    const receiver = receivers.get(name);
+    const bytes = receiver?.factory.requestBytesMax?.(receiver.config);
+    return bytes === undefined ? [] : [{ receiver: name, bytes }];
+  });
+}
+
+/** Where a key of an exporter's queue stands. */
+function placeOf(id: string, key: string, { exporters }: Configuration): Pick<Problem, "position" | "path"> {
+  const keys = ["sending_queue", key];
+  return { position: exporters.get(id)!.positionOf(keys), path: `exporters.${[id, ...keys].join(".")}` };
 }
 
 function unkept(configuration: Configuration): Problem[] {

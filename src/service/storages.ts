@@ -21,7 +21,7 @@ export function checkStorages(configuration: Configuration): Problem[] {
   return named.flatMap(({ exporter, storage }) => {
     const problem = problemOf(storage, named[0]!.storage, configuration);
     if (problem === undefined) return [];
-    const { position } = configuration.exporters.get(exporter)!;
+    const position = configuration.exporters.get(exporter)!.positionOf(["sending_queue", "storage"]);
     return [{ position, path: `exporters.${exporter}.sending_queue.storage`, ...problem }];
   });
 }

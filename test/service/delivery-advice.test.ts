@@ -30,7 +30,7 @@ describe("deliveryWarnings", () => {
     );
     expect(said).toBe(
       [
-        "x.yaml:4:3  exporters.otlp_grpc/direct.sending_queue.enabled",
+        "x.yaml:4:64  exporters.otlp_grpc/direct.sending_queue.enabled",
         "  sends while the sender waits, beside otlp_grpc/queued: when one of them refuses, what this one got comes again (at-least-once)",
         "  leave the queue on, unless duplicates do no harm there",
       ].join("\n"),
@@ -43,7 +43,7 @@ describe("deliveryWarnings", () => {
       [QUEUED, waiting],
       "logs: {receivers: [otlp], exporters: [otlp_grpc/queued]}, logs/2: {receivers: [otlp], exporters: [otlp_grpc/waiting]}",
     );
-    expect(said).toContain("x.yaml:4:3  exporters.otlp_grpc/waiting.sending_queue.wait_for_result");
+    expect(said).toContain("x.yaml:4:73  exporters.otlp_grpc/waiting.sending_queue.wait_for_result");
   });
 
   it.each([
