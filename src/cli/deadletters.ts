@@ -116,10 +116,14 @@ function rowOf({ id, time, destination, signal, items, bytes, reason, attempts, 
   return [id, time, destination, signal, String(items), String(bytes), reason, String(attempts), message];
 }
 
+/** Narrower, and nothing of the message would be left. */
+const COLUMNS_MIN = 140;
+
 /** A cell that is too wide pushes the others: an id that is cut is no id. */
 function formatRow(cells: readonly string[], io: CliIo): string {
   const padded = cells.map((cell, index) => visibleText(cell).padEnd(WIDTHS[index] ?? 0));
-  return cutText(padded.join(" ").trimEnd(), Math.max(readColumns(io.env), 140));
+  const row = padded.join(" ").trimEnd();
+  return io.isTty ? cutText(row, Math.max(readColumns(io.env), COLUMNS_MIN)) : row;
 }
 
 async function show({ folder, ids, filter }: Question, io: CliIo): Promise<number> {

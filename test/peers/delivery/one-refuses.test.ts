@@ -12,6 +12,8 @@ import { findCollector, PEER_HINT } from "../find.ts";
  * Two destinations, one of which refuses everything for a while, with a queue of 1 MiB: what each of them has meanwhile
  * and afterwards, by the numbers of the records. The sender sends again what was not acknowledged, as SDKs do.
  */
+const COLLECTOR = findCollector();
+
 const OUTAGE_MS = SLOW_TESTS ? 60_000 : 8_000;
 const RECORDS = 100;
 /** 40 KB each, so that the queue holds about 26 of them. */
@@ -175,15 +177,13 @@ describe("two destinations, one of which refuses, with a queue of 1 MiB", () => 
     OUTAGE_MS + 90_000,
   );
 
-  it(
+  it.skipIf(COLLECTOR === undefined)(
     `where the Collector gives the healthy one copies of what its sender has to send again (${PEER_HINT})`,
-    async ({ skip }) => {
-      const binary = findCollector();
-      if (binary === undefined) return skip(PEER_HINT);
+    async () => {
       await using stage = await openStage();
       const port = await freePort();
       const config = await stage.folder.write("collector.yaml", pipelines(stage, port, "block_on_overflow: false"));
-      await using collector = new TestProcess(binary, ["--config", config]);
+      await using collector = new TestProcess(COLLECTOR!, ["--config", config]);
       await collector.until((_stdout, stderr) => stderr.includes("Everything is ready"));
       const door = httpDoor(`http://127.0.0.1:${port}`, 20_000);
       const back = sleep(OUTAGE_MS).then(() => (stage.refusing.isRefusing = false));
