@@ -37,3 +37,9 @@ export const REGROUP_BYTES_FACTOR_MAX = 2;
 
 /** A batch smaller than this may grow up to it: of three records under one large resource, three resources are more than twice the bytes. */
 export const REGROUP_BYTES_FREE = 64 * 1024;
+
+/**
+ * What edits of a resource may add to the resources that its records moved to before, beyond the bound on growth. The bet:
+ * a processor that completes a resource last writes a few hundred bytes to it, 1,000 times over. Lost: that batch fails.
+ */
+export const REGROUP_LATE_BYTES_MAX = 4 * 1024 * 1024;

@@ -180,6 +180,29 @@ describe("moveToResource", () => {
     expect(groups.at(-1)).toEqual({ resource: {}, bodies: records.slice(-5) });
   });
 
+  it("counts what is written to a resource after its records moved away: too much of it fails the batch, and says why", () => {
+    const records = Array.from({ length: 100 }, (_, index) => `r${index}`);
+    const batch = logsOf({ attributes: [text("a", "1")], records });
+    moveByBody(batch, (body) => body);
+    const [group] = batch.view.resourceGroups();
+    group!.resource.attributes.set("late", "x".repeat(1_000_000));
+    expect(() => batch.encode()).toThrow(
+      /^resource\.attributes: .* makes 100\d{6} bytes more of 100 resources, more than \d+: write it before the records move$/,
+    );
+  });
+
+  it("lets a resource be completed after its records moved away", () => {
+    const records = Array.from({ length: REGROUP_RESOURCES_MAX }, (_, index) => `r${index}`);
+    const batch = logsOf({ attributes: [text("a", "1")], records });
+    moveByBody(batch, (body) => body);
+    const moved = records.length - batch.regroupRefused;
+    const [group] = batch.view.resourceGroups();
+    group!.resource.attributes.set("late", "x".repeat(500));
+    const groups = groupsOf(batch) as { resource: Record<string, string> }[];
+    expect(groups.length).toBeGreaterThanOrEqual(moved);
+    expect(groups.every(({ resource }) => resource["late"]?.length === 500)).toBe(true);
+  });
+
   it("never makes a large batch more than twice as long", () => {
     const records = Array.from({ length: 900 }, (_, index) => `r${index}`);
     const batch = logsOf({ attributes: [text("long", "x".repeat(80_000))], records });

@@ -42,6 +42,7 @@ interface OutputGroup {
 }
 
 export function encodeRegrouped(state: BatchState, plan: RegroupPlan, capacity: number): EncodedPayload {
+  plan.checkBytes();
   const groups = new Regrouping(state, plan).run();
   const encoder = new MessageEncoder(state.bytes, capacity);
   writeRequestGaps(state, encoder);

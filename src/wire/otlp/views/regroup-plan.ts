@@ -1,4 +1,9 @@
-import { REGROUP_BYTES_FACTOR_MAX, REGROUP_BYTES_FREE, REGROUP_RESOURCES_MAX } from "../../limits.ts";
+import {
+  REGROUP_BYTES_FACTOR_MAX,
+  REGROUP_BYTES_FREE,
+  REGROUP_LATE_BYTES_MAX,
+  REGROUP_RESOURCES_MAX,
+} from "../../limits.ts";
 import {
   CONTENT_END,
   CONTENT_START,
@@ -47,7 +52,7 @@ export class RegroupPlan {
   readonly #targets: Target[] = [];
   readonly #targetByKey = new Map<string, number>();
   #liveTargetCount = 0;
-  /** What the targets' headers add, as they stand at each move; what is written to a resource after it is not counted. */
+  /** What the targets' headers add, as they stood at each move; checkBytes() counts what is written to a resource after it. */
   #addedBytes = 0;
   readonly #addedBytesMax: number;
   #lastEdit: DescribedEdit | undefined;
@@ -129,11 +134,34 @@ export class RegroupPlan {
     return target;
   }
 
-  #costOf(target: Target, scope: number): number {
+  /**
+   * Called before the batch is encoded: a resource may have been written to since records moved away from it, and each of
+   * its targets has what was written. Throws a RangeError beyond the bound, since the records cannot go back any more:
+   * whoever moved them has mostly taken the keys off them.
+   */
+  checkBytes(): void {
     const { index } = this.#state;
-    let cost = GROUP_OVERHEAD_BYTES + scopeHeaderSize(index, scope);
-    if (target.scopes.size > 0) return cost;
-    cost += resourceHeaderSize(index, target.resource);
+    let added = 0;
+    for (const target of this.#targets) {
+      if (target.recordCount === 0) continue;
+      added += this.#resourceCost(target);
+      for (const scope of target.scopes) added += GROUP_OVERHEAD_BYTES + scopeHeaderSize(index, scope);
+    }
+    const addedMax = this.#addedBytesMax + REGROUP_LATE_BYTES_MAX;
+    if (added <= addedMax) return;
+    throw new RangeError(
+      `resource.attributes: what was written after records had moved away makes ${added} bytes more of ` +
+        `${this.#liveTargetCount} resources, more than ${addedMax}: write it before the records move`,
+    );
+  }
+
+  #costOf(target: Target, scope: number): number {
+    const cost = GROUP_OVERHEAD_BYTES + scopeHeaderSize(this.#state.index, scope);
+    return target.scopes.size > 0 ? cost : cost + this.#resourceCost(target);
+  }
+
+  #resourceCost(target: Target): number {
+    let cost = resourceHeaderSize(this.#state.index, target.resource);
     for (const pair of target.patch.values()) cost += pairSize(pair);
     const edited = this.#state.resourceEdits.get(target.resource)?.messages?.get(GROUP_HEADER_FIELD)?.attributes;
     for (let added = edited?.first; added !== undefined; added = added.next) cost += pairSize(added.pair);
