@@ -54,19 +54,20 @@ export class ConfigurationError extends Error {
 /** Resolves with a gateway that accepts; rejects with a ConfigurationError, or with what a component said that could not start. */
 export async function startGateway(settings: GatewaySettings): Promise<Gateway> {
   const { env = {}, processorFolders = [], logger = SILENT, onFatal = () => {} } = settings;
-  let { configuration: file } = settings;
+  let { configuration: current } = settings;
   const memory = new ProcessorMemory();
-  const load = (): ReturnType<typeof loadGateway> => loadGateway({ files: [file], env, processorFolders, memory });
-  const loaded = await load();
+  const load = (file: typeof current): ReturnType<typeof loadGateway> =>
+    loadGateway({ files: [file], env, processorFolders, memory });
+  const loaded = await load(current);
   if (!loaded.ok) throw new ConfigurationError(loaded.problems);
   const service = new Service({ configuration: loaded.configuration, logger, onFatal });
   await service.start();
-  const read = async (): Promise<ReadConfiguration> => {
-    const again = await load();
+  const read = async (file: typeof current): Promise<ReadConfiguration> => {
+    const again = await load(file);
     return again.ok ? again : { ...again, message: formatProblems(again.problems) };
   };
   const { inputs, warnings } = loaded;
-  const reloader = new Reloader({ service, read, memory, logger, clock: systemClock, inputs, warnings });
+  const reloader = new Reloader({ service, memory, logger, clock: systemClock, inputs, warnings });
   return {
     get listening() {
       return service.listening;
@@ -75,12 +76,10 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
       return service.ledger;
     },
     reload: async (next) => {
-      const former = file;
-      file = next ?? file;
-      const result = await reloader.reload();
-      if (result.ok) return result.changes;
-      file = former;
-      throw new Error(result.message);
+      const result = await reloader.reload(() => read(next ?? current));
+      if (!result.ok) throw new Error(result.message);
+      current = next ?? current;
+      return result.changes;
     },
     shutdown: () => service.shutdown(),
   };

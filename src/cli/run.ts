@@ -74,7 +74,6 @@ async function followInputs(run: Run, service: Service, origins: ProcessorOrigin
   const { gatewayArgs, loaded, memory, sinceMs, logger } = run;
   const reloader = new Reloader({
     service,
-    read: () => readAgain(run),
     memory,
     logger,
     clock: systemClock,
@@ -84,12 +83,12 @@ async function followInputs(run: Run, service: Service, origins: ProcessorOrigin
     onOrigins: (found) => void origins.push(...found.filter(({ file }) => !origins.some((own) => own.file === file))),
   });
   const stack = new DisposableStack();
-  const onHangUp = (): void => void reloader.reload();
+  const reload = async (): Promise<void> => void (await reloader.reload(() => readAgain(run)));
+  const onHangUp = (): void => void reload();
   process.on("SIGHUP", onHangUp);
   stack.defer(() => void process.off("SIGHUP", onHangUp));
   if (gatewayArgs.own["no-watch"] !== undefined || !loaded.configuration.signalbox.watch) return stack;
-  const onChange = async (): Promise<void> => void (await reloader.reload());
-  const watch = stack.use(new InputWatch({ clock: systemClock, onChange }));
+  const watch = stack.use(new InputWatch({ clock: systemClock, onChange: reload }));
   await reloader.follow(watch, sinceMs);
   return stack;
 }

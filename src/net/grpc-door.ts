@@ -93,4 +93,6 @@ export interface GrpcDoor {
    * Idempotent, and legal before start.
    */
   stop(signal: AbortSignal): Promise<void>;
+  /** As stop(), where another door has the listening socket. Absent: stop() does. */
+  retire?(signal: AbortSignal): Promise<void>;
 }

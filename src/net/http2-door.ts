@@ -26,6 +26,7 @@ export class Http2Door implements GrpcDoor, Http2ConnectionHost {
   /** Those without a request in flight, longest idle first. */
   readonly #idle = new Set<Http2Connection>();
   #ticker: Timer | undefined;
+  #isRetiring = false;
   #closed: Promise<void> | undefined;
 
   constructor(settings: GrpcDoorSettings, bounds: Partial<Http2Bounds> = {}) {
@@ -45,6 +46,18 @@ export class Http2Door implements GrpcDoor, Http2ConnectionHost {
     return waitOrCut(this.#closed, signal, () => {
       for (const connection of this.#connections) connection.destroy();
     });
+  }
+
+  /**
+   * Another door has the socket now. Connections are asked to go, as at a stop; who has only just connected, and has not said
+   * a word yet, is let in first: a client takes a reset there for a server that is not up.
+   */
+  async retire(signal: AbortSignal): Promise<void> {
+    this.#isRetiring = true;
+    const gone = this.settings.sockets?.detach(this.#listener) ?? Promise.resolve();
+    for (const connection of this.#connections) connection.drain();
+    await waitOrCut(gone, signal, () => void this.stop(signal));
+    await this.stop(signal);
   }
 
   async #close(): Promise<void> {
@@ -84,6 +97,7 @@ export class Http2Door implements GrpcDoor, Http2ConnectionHost {
     const connection = new Http2Connection(socket, this);
     this.#connections.add(connection);
     this.#idle.add(connection);
+    if (this.#isRetiring) connection.drain();
     socket.once("close", () => {
       this.#connections.delete(connection);
       this.#idle.delete(connection);

@@ -23,7 +23,6 @@ export type ReadConfiguration = { readonly inputs: LoadInputs } & (
 
 export interface ReloaderSettings {
   readonly service: Service;
-  readonly read: () => Promise<ReadConfiguration>;
   readonly memory: ProcessorMemory;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -67,17 +66,16 @@ export class Reloader {
     await watch.follow(this.#inputs, sinceMs);
   }
 
-  /** One after the other. Never rejects. */
-  reload(): Promise<ReloadResult> {
-    const result = this.#turn.then(() => this.#reload());
+  /** Whatever `read` gives, when its turn has come: one after the other. Never rejects where it does not. */
+  reload(read: () => Promise<ReadConfiguration>): Promise<ReloadResult> {
+    const result = this.#turn.then(() => this.#reload(read));
     this.#turn = result;
     return result;
   }
 
-  async #reload(): Promise<ReloadResult> {
-    const { clock } = this.#settings;
-    const sinceMs = loadStartMs(clock);
-    const read = await this.#settings.read();
+  async #reload(readAgain: () => Promise<ReadConfiguration>): Promise<ReloadResult> {
+    const sinceMs = loadStartMs(this.#settings.clock);
+    const read = await readAgain();
     const result = read.ok ? await this.#apply(read) : { ok: false as const, message: read.message };
     this.#report(result);
     // Where it was refused, a change of what is in force is none of the files that were read now.
