@@ -140,22 +140,16 @@ export class Backend {
     return written;
   }
 
+  /** Of what is in no branch nothing was taken, and the gateway may come again. */
   #outcomes(records: readonly number[], answer: Answer): [Receipt["outcome"], readonly number[]][] {
-    switch (answer.kind) {
-      case "ok":
-      case "hang_up":
-      case "garbage_body":
-        return [["taken", records]];
-      case "bad":
-        return [["rejected", records]];
-      case "partial":
-        return [
-          ["rejected", records.slice(0, answer.rejected)],
-          ["taken", records.slice(answer.rejected)],
-        ];
-      default:
-        // Nothing was taken, and the gateway may come again.
-        return [];
+    if (answer.kind === "bad") return [["rejected", records]];
+    if (answer.kind === "partial") {
+      return [
+        ["rejected", records.slice(0, answer.rejected)],
+        ["taken", records.slice(answer.rejected)],
+      ];
     }
+    const isTaken = answer.kind === "ok" || answer.kind === "hang_up" || answer.kind === "garbage_body";
+    return isTaken ? [["taken", records]] : [];
   }
 }

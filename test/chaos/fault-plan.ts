@@ -29,7 +29,7 @@ export type FaultKind = ProcessFault | DiskFault | BackendFault;
 export const FAULT_KINDS: readonly FaultKind[] = [...PROCESS_FAULTS, ...DISK_FAULTS, ...BACKEND_FAULTS];
 
 /** A kill is what hurts most: three of a deck. */
-export const DEFAULT_KINDS: readonly FaultKind[] = [...FAULT_KINDS.filter((kind) => kind !== "reload"), "kill", "kill"];
+export const DEFAULT_KINDS: readonly FaultKind[] = [...FAULT_KINDS, "kill", "kill"];
 
 export type Lane = "process" | "disk" | "backend 0" | "backend 1";
 

@@ -62,7 +62,8 @@ export class GrpcBackend implements BackendServer {
   /** False where it is no answer. */
   #write(stream: ServerHttp2Stream, { answer }: Reply): boolean {
     if (answer.kind === "hang_up") {
-      stream.session?.destroy();
+      // This exchange alone: the answers to others are on the same connection.
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
       return false;
     }
     if (answer.kind === "garbage_protocol") {

@@ -36,6 +36,8 @@ export interface Interval {
 /** One life of the process under test. */
 export interface Life extends Interval {
   end: "killed" | "terminated" | "ended by itself" | undefined;
+  /** When the signal that ends it was sent; Infinity where none was. */
+  struckMs: number;
   /** What it printed, for the ledger and for messages. */
   output: string;
 }
@@ -46,6 +48,9 @@ export interface Fault extends Interval {
   readonly lane: string;
 }
 
+const STALL_PROBE_MS = 20;
+const STALL_MEMORY_MS = 2_000;
+
 export class History {
   readonly requests: SentRequest[] = [];
   readonly receipts: Receipt[] = [];
@@ -54,6 +59,8 @@ export class History {
   /** What must not happen in any case: each sentence fails the run. */
   readonly problems: string[] = [];
   readonly #startedMs = performance.now();
+  /** When this process itself got its turn late, and by how much. */
+  readonly #stalls: { readonly atMs: number; readonly lateMs: number }[] = [];
   #nextNumber = 0;
 
   nowMs(): number {
@@ -62,6 +69,24 @@ export class History {
 
   get recordCount(): number {
     return this.#nextNumber;
+  }
+
+  /** From now on until it is disposed: how late the machine gives this process its turn. */
+  watchStalls(): Disposable {
+    let lastMs = this.nowMs();
+    const timer = setInterval(() => {
+      const nowMs = this.nowMs();
+      const lateMs = nowMs - lastMs - STALL_PROBE_MS;
+      if (lateMs > STALL_PROBE_MS) this.#stalls.push({ atMs: nowMs, lateMs });
+      lastMs = nowMs;
+    }, STALL_PROBE_MS);
+    return { [Symbol.dispose]: () => clearInterval(timer) };
+  }
+
+  /** The worst of the time shortly before: the process under test waits for its turn as this one does. */
+  stallMs(atMs: number): number {
+    const near = this.#stalls.filter((stall) => stall.atMs <= atMs && stall.atMs > atMs - STALL_MEMORY_MS);
+    return Math.max(0, ...near.map(({ lateMs }) => lateMs));
   }
 
   /** A new request of the next `count` numbers. */

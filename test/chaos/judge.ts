@@ -1,6 +1,6 @@
-import { DESTINATIONS } from "./contenders.ts";
-import type { Fault, History, Interval, Life, Receipt, SentRequest } from "./history.ts";
 import { ATTEMPT_TIMEOUT_MS } from "./backend.ts";
+import { DESTINATIONS } from "./contenders.ts";
+import type { History, Interval, Life, Receipt, SentRequest } from "./history.ts";
 
 /**
  * The verdict: every acknowledged record has one outcome at each destination. It may have one more for each answer that
@@ -15,7 +15,7 @@ const INSTANT_MS = 300;
 
 /**
  * A backend's answer becomes the gateway's knowledge for good with the next group that it writes, at most 100 ms later;
- * the rest is the write, and the machine.
+ * the rest is the write, and the machine, whose stalls are added as the harness itself had them.
  */
 const KILL_WINDOW_MS = 400;
 
@@ -37,7 +37,10 @@ export interface DestinationVerdict {
   readonly lost: readonly number[];
   /** More outcomes than one, by more than the lost answers explain. */
   readonly duplicated: readonly number[];
-  /** The others, by what took the answer away. */
+  /** Copies beyond the first: all, and those that no lost answer explains. */
+  readonly copies: number;
+  readonly copiesUnexplained: number;
+  /** The explained ones, by what took the answer away. */
   readonly excused: ReadonlyMap<string, Copies>;
 }
 
@@ -103,50 +106,61 @@ function judgeDestination(destination: string, history: History): DestinationVer
       else known.push(receipt);
     }
   }
-  const excuses = new Excuses(destination, history);
+  const excuses = new Excuses(history);
   const lost: number[] = [];
   const duplicated: number[] = [];
+  let copies = 0;
+  let copiesUnexplained = 0;
   for (const request of history.requests) {
     for (let record = request.first; record < request.first + request.count; record++) {
       const outcomes = byRecord.get(record) ?? [];
       if (outcomes.length === 0 && request.acknowledgedMs !== undefined) lost.push(record);
-      if (outcomes.length > 1 && !excuses.cover(request, outcomes)) duplicated.push(record);
+      if (outcomes.length < 2) continue;
+      copies += outcomes.length - 1;
+      const covered = excuses.cover(request, outcomes);
+      copiesUnexplained += outcomes.length - 1 - covered;
+      if (covered < outcomes.length - 1) duplicated.push(record);
     }
   }
   const count = (outcome: Receipt["outcome"]): number =>
     receipts.reduce((sum, receipt) => sum + (receipt.outcome === outcome ? receipt.records.length : 0), 0);
-  return { destination, taken: count("taken"), rejected: count("rejected"), lost, duplicated, excused: excuses.used() };
+  return {
+    destination,
+    taken: count("taken"),
+    rejected: count("rejected"),
+    lost,
+    duplicated,
+    copies,
+    copiesUnexplained,
+    excused: excuses.used(),
+  };
 }
 
 /** Why a record may be at a destination more than once; each lost answer explains one copy. */
 class Excuses {
   readonly #history: History;
-  readonly #cuts: readonly Fault[];
   readonly #records = new Map<string, number>();
   readonly #requests = new Map<string, Set<Receipt | Interval>>();
 
-  constructor(destination: string, history: History) {
+  constructor(history: History) {
     this.#history = history;
-    const lane = `backend ${DESTINATIONS.indexOf(destination as (typeof DESTINATIONS)[number])}`;
-    this.#cuts = history.faults.filter((fault) => fault.kind === "cut" && fault.lane === lane);
   }
 
-  /** True where every copy beyond the first has a lost answer before it. */
-  cover({ unanswered }: SentRequest, outcomes: readonly Receipt[]): boolean {
+  /** How many of the copies beyond the first have a lost answer before them. */
+  cover({ unanswered }: SentRequest, outcomes: readonly Receipt[]): number {
     const reasons: [string, Receipt | Interval][] = [];
     // The last copy's own answer explains nothing: no copy came after it.
     for (const receipt of outcomes.toSorted((a, b) => a.arrivedMs - b.arrivedMs).slice(0, -1)) {
-      const reason = lostBecause(receipt, this.#history, this.#cuts);
+      const reason = lostBecause(receipt, this.#history);
       if (reason !== undefined) reasons.push([reason, receipt]);
     }
     for (const attempt of unanswered) reasons.push(["an attempt of the sender had no answer", attempt]);
-    const needed = outcomes.length - 1;
-    if (reasons.length < needed) return false;
-    for (const [reason, source] of reasons.slice(0, needed)) {
+    const used = reasons.slice(0, outcomes.length - 1);
+    for (const [reason, source] of used) {
       this.#records.set(reason, (this.#records.get(reason) ?? 0) + 1);
       this.#requests.set(reason, (this.#requests.get(reason) ?? new Set()).add(source));
     }
-    return true;
+    return used.length;
   }
 
   used(): Map<string, Copies> {
@@ -160,17 +174,19 @@ class Excuses {
 }
 
 /** What kept the gateway from knowing, or from remembering, the backend's answer; undefined where nothing did. */
-export function lostBecause(receipt: Receipt, history: History, cuts: readonly Fault[]): string | undefined {
+export function lostBecause(receipt: Receipt, history: History): string | undefined {
   const { lost, arrivedMs, answeredMs = Number.POSITIVE_INFINITY } = receipt;
   if (lost !== undefined) return lost;
   const isUnderWayAt = (instantMs: number, windowMs: number): boolean =>
     arrivedMs <= instantMs && answeredMs >= instantMs - windowMs;
+  const lane = `backend ${DESTINATIONS.findIndex((name) => name === receipt.destination)}`;
+  const cuts = history.faults.filter((fault) => fault.kind === "cut" && fault.lane === lane);
   if (cuts.some((cut) => isUnderWayAt(cut.startMs, INSTANT_MS))) return "the connection was cut with the answer on it";
   const stops = history.faults.filter(({ kind }) => kind === "stop");
   const isStopped = stops.some(({ startMs, endMs }) => arrivedMs <= endMs && answeredMs >= startMs - INSTANT_MS);
   if (isStopped) return "the gateway was stopped with the answer on its way";
   for (const life of history.lives) {
-    const reason = forgottenBy(life, history.faults, isUnderWayAt);
+    const reason = forgottenBy(life, history, isUnderWayAt);
     if (reason !== undefined) return reason;
   }
   return answeredMs - arrivedMs > ATTEMPT_TIMEOUT_MS - INSTANT_MS
@@ -180,19 +196,19 @@ export function lostBecause(receipt: Receipt, history: History, cuts: readonly F
 
 /** The end of this life took the answer with it: it was not written yet. */
 function forgottenBy(
-  { end, endMs }: Life,
-  faults: readonly Fault[],
+  { end, endMs, struckMs }: Life,
+  history: History,
   isUnderWayAt: (instantMs: number, windowMs: number) => boolean,
 ): string | undefined {
-  const trouble = faults.find(
+  const freshMs = KILL_WINDOW_MS + Math.max(endMs - struckMs, 0) + history.stallMs(endMs);
+  const trouble = history.faults.find(
     ({ kind, startMs, endMs: overMs }) =>
       kind.startsWith("disk") && startMs <= endMs && overMs + DISK_AFTERMATH_MS >= endMs,
   );
-  if (trouble !== undefined && isUnderWayAt(endMs, endMs - trouble.startMs + KILL_WINDOW_MS))
+  if (trouble !== undefined && isUnderWayAt(endMs, endMs - trouble.startMs + freshMs))
     return "the disk could not take the note of the answer before the process ended";
-  return end !== "terminated" && isUnderWayAt(endMs, KILL_WINDOW_MS)
-    ? "the process was killed with the answer fresh"
-    : undefined;
+  if (end === "terminated" || !isUnderWayAt(endMs, freshMs)) return undefined;
+  return "the process was killed with the answer fresh";
 }
 
 function sumCounts(requests: readonly SentRequest[]): number {

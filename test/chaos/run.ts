@@ -18,6 +18,7 @@ import { BACKEND_FAULTS, DISK_FAULTS, isOneOf, type Lane, type PlannedFault } fr
 import { GrpcBackend } from "./grpc-backend.ts";
 import { type Fault, History } from "./history.ts";
 import { HttpBackend } from "./http-backend.ts";
+import { checkLedgers } from "./ledger-check.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { createGrpcSender, createHttpSender, Load } from "./senders.ts";
 import { Supervised } from "./supervised.ts";
@@ -82,6 +83,8 @@ class Run {
   }
 
   async run(): Promise<RunResult> {
+    using stalls = new DisposableStack();
+    stalls.use(this.#history.watchStalls());
     const ports = await this.#startBackends();
     const contender = this.#createContender(ports);
     await contender.writeConfiguration(0);
@@ -95,6 +98,9 @@ class Run {
     await load.finish(SETTLE_MS);
     await this.#settle(gateway);
     for (const { server } of this.#backends) await server.cut();
+    // The Collector has no such thing.
+    if (contender.name === "signalbox")
+      for (const sentence of checkLedgers(this.#history)) this.#history.problem(sentence);
     return { history: this.#history, verdict: judge(this.#history) };
   }
 

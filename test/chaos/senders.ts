@@ -62,9 +62,13 @@ function judgeGrpcError(error: grpc.ServiceError): Outcome {
   return isRetryable ? { kind: "refused" } : { kind: "rejected", text: `${error.code} ${error.details}` };
 }
 
-/** An empty response is full success; one with bytes says that records were rejected. */
-function judgeResponse(response: Buffer | undefined): Outcome {
-  if (response === undefined || response.length === 0) return { kind: "acknowledged" };
+/** The Collector writes out the empty partial success of a full one. */
+const EMPTY_PARTIAL_SUCCESS = "0a00";
+
+/** An empty response is full success; one with more says that records were rejected. */
+function judgeResponse(response: Buffer = Buffer.alloc(0)): Outcome {
+  const isFull = response.length === 0 || response.toString("hex") === EMPTY_PARTIAL_SUCCESS;
+  if (isFull) return { kind: "acknowledged" };
   return { kind: "rejected", text: `a partial success: ${response.toString("hex")}` };
 }
 

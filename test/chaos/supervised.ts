@@ -34,7 +34,13 @@ export class Supervised implements AsyncDisposable {
 
   spawn(): void {
     const [command, ...args] = this.#contender.command;
-    const life: Life = { startMs: this.#history.nowMs(), endMs: Number.POSITIVE_INFINITY, end: undefined, output: "" };
+    const life: Life = {
+      startMs: this.#history.nowMs(),
+      endMs: Number.POSITIVE_INFINITY,
+      end: undefined,
+      struckMs: Number.POSITIVE_INFINITY,
+      output: "",
+    };
     this.#history.lives.push(life);
     this.#life = life;
     this.#process = new TestProcess(command, args);
@@ -91,7 +97,9 @@ export class Supervised implements AsyncDisposable {
 
   /** Before the signal: whoever watches the process reads it when it is gone. */
   #expect(end: Life["end"]): void {
-    if (this.#life !== undefined && this.#life.endMs === Number.POSITIVE_INFINITY) this.#life.end = end;
+    if (this.#life === undefined || this.#life.endMs !== Number.POSITIVE_INFINITY) return;
+    this.#life.end = end;
+    this.#life.struckMs = this.#history.nowMs();
   }
 
   async #watch(watched: TestProcess, life: Life): Promise<void> {
