@@ -74,6 +74,8 @@ export class Journal {
   /** The same for any record. Completions that were asked for before it stand before it. */
   write(record: StoredRecord): Promise<number> {
     if (this.#isClosed) return Promise.reject(new ConsumeError("refused", "shutting down"));
+    const sequence = this.#storage.appendNow?.(record);
+    if (sequence !== undefined) return Promise.resolve(sequence);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ record, bytes: distinctBytes(record), resolve, reject });
       this.#kick();
@@ -82,7 +84,9 @@ export class Journal {
 
   /** Rides with the next group. Never fails towards the caller: what cannot be written now is written with a later one. */
   complete(entries: readonly EntryRef[], ledger: readonly LedgerDelta[], marks: readonly EntryMark[] = []): void {
-    this.#completions.push({ kind: "completion", entries, ledger, ...(marks.length > 0 && { marks }) });
+    const record: CompletionRecord = { kind: "completion", entries, ledger, ...(marks.length > 0 && { marks }) };
+    if (this.#storage.appendNow?.(record) !== undefined) return;
+    this.#completions.push(record);
     this.#kickSoon(this.#storage.completionDelayMs);
   }
 

@@ -22,8 +22,18 @@ export class MemoryStorage implements QueueStorage {
 
   append(records: readonly StoredRecord[]): Promise<number> {
     const first = this.#nextSequence;
-    for (const record of records) this.#keep(record);
+    for (const record of records) this.appendNow(record);
     return Promise.resolve(first);
+  }
+
+  appendNow(record: StoredRecord): number {
+    const sequence = this.#nextSequence++;
+    if (record.kind === "admission" && record.entries.length > 0) {
+      const payloads = record.entries.map((entry) => entry.payload);
+      this.#held.set(sequence, { payloads, liveCount: payloads.length });
+    }
+    for (const ref of record.kind === "admission" ? record.evicted : record.entries) this.#forget(ref);
+    return sequence;
   }
 
   read(ref: EntryRef): EncodedPayload | Promise<EncodedPayload> {
@@ -34,15 +44,6 @@ export class MemoryStorage implements QueueStorage {
   close(): Promise<void> {
     this.#held.clear();
     return Promise.resolve();
-  }
-
-  #keep(record: StoredRecord): void {
-    const sequence = this.#nextSequence++;
-    if (record.kind === "admission" && record.entries.length > 0) {
-      const payloads = record.entries.map((entry) => entry.payload);
-      this.#held.set(sequence, { payloads, liveCount: payloads.length });
-    }
-    for (const ref of record.kind === "admission" ? record.evicted : record.entries) this.#forget(ref);
   }
 
   #forget(ref: EntryRef): void {

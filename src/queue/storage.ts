@@ -29,6 +29,11 @@ export interface QueueStorage {
    * Each distinct payload object of a record is written once.
    */
   append(records: readonly StoredRecord[]): Promise<number>;
+  /**
+   * Only where keeping a record cannot fail and needs no sync: does it at once. There is nothing that several appends
+   * could share, so the journal makes no groups then.
+   */
+  appendNow?(record: StoredRecord): number;
   /** The bytes of an entry that is not completed: at once where they are still in memory. Rejects where they are damaged. */
   read(ref: EntryRef): EncodedPayload | Promise<EncodedPayload>;
   /** Called once, when no append runs and none will come. */
