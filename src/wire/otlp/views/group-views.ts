@@ -176,7 +176,10 @@ export class ScopeGroupView<R extends RecordView> extends MessageView implements
   *recordsHaving(keys: readonly string[]): Iterable<R> {
     const { state, recordEnd } = this;
     const { attributesField } = this.#kind;
-    if (attributesField === undefined) return yield* this.records();
+    if (attributesField === undefined) {
+      yield* this.records();
+      return;
+    }
     const wanted = keySet(keys);
     state.assertLive();
     for (let record = this.recordStart; record < recordEnd; record++) {
