@@ -90,6 +90,13 @@ describe("sending_queue", () => {
     expect(problems(sendingQueueSchema, { block_on_overflow: true, overflow: "refuse" })).toEqual([
       "overflow: `overflow: refuse` contradicts `block_on_overflow: true`",
     ]);
+    expect(problems(sendingQueueSchema, { overflow: "dead_letter", dead_letters: { enabled: false } })).toEqual([
+      "dead_letters.enabled: `overflow: dead_letter` contradicts `dead_letters.enabled: false`",
+    ]);
+    expect(problems(sendingQueueSchema, { overflow: "dead_letter", wait_for_result: true })).toEqual([
+      "overflow: `overflow: dead_letter` has no queue to overflow with `wait_for_result: true`",
+    ]);
+    expect(problems(sendingQueueSchema, { block_on_overflow: true, overflow: "dead_letter" })).toHaveLength(1);
     expect(problems(sendingQueueSchema, { required: false, overflow: "block" })[0]).toMatch(/^required: a best-effort/);
   });
 
