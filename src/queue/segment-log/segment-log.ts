@@ -113,14 +113,25 @@ export class SegmentLog implements QueueStorage {
   async append(records: readonly StoredRecord[]): Promise<number> {
     this.#assertRested();
     try {
-      const first = await this.#append(records);
+      const first = await this.#appendWithRoom(records);
       this.#failures = undefined;
       return first;
     } catch (error) {
       const atMs = this.#settings.clock.monotonicMs();
       this.#failures = { count: (this.#failures?.count ?? 0) + 1, error, atMs };
-      if (isNoSpace(error)) await this.#reserve.release();
       throw error;
+    }
+  }
+
+  /** Once more where the disk is full and segments could be removed. */
+  async #appendWithRoom(records: readonly StoredRecord[]): Promise<number> {
+    try {
+      return await this.#append(records);
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      await this.#reserve.release();
+      if (!(await this.#removeDead())) throw error;
+      return this.#append(records);
     }
   }
 
@@ -181,12 +192,18 @@ export class SegmentLog implements QueueStorage {
       await this.#reserve.ensure();
       this.#assertRoom(records);
     } catch (error) {
-      if (this.#state.deadSegments(this.#writer.segment).length > 0) await this.#append([]);
-      if (this.#removingCount === 0) throw error;
-      await this.#removing;
+      if (!(await this.#removeDead())) throw error;
       await this.#reserve.ensure({ isAfterRemoval: true });
       this.#assertRoom(records);
     }
+  }
+
+  /** A checkpoint alone, then the files. False where nothing went. */
+  async #removeDead(): Promise<boolean> {
+    if (this.#state.deadSegments(this.#writer.segment).length > 0) await this.#append([]);
+    if (this.#removingCount === 0) return false;
+    await this.#removing;
+    return true;
   }
 
   #assertRoom(records: readonly StoredRecord[]): void {
