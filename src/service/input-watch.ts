@@ -2,8 +2,10 @@ import { createHash } from "node:crypto";
 import { watch, type FSWatcher } from "node:fs";
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { LoadInputs } from "./load.ts";
+import { loadStartMs } from "./processor-memory.ts";
 
 /** An editor writes, renames and sets rights within milliseconds; a reload in the middle would read half a file. */
 const DEBOUNCE_MS = 300;
@@ -16,6 +18,13 @@ const POLL_MS = 5_000;
 
 /** More links than the system itself follows. */
 const LINKS_MAX = 40;
+
+export interface InputMark {
+  readonly inputs: LoadInputs;
+  readonly seen: string;
+  /** No later than the reading began. */
+  readonly atMs: number;
+}
 
 export interface InputWatchSettings {
   readonly clock: Clock;
@@ -43,16 +52,26 @@ export class InputWatch implements Disposable {
     this.#pollLater();
   }
 
+  /** What the inputs hold, taken before they are read: a change while they are read must not go unseen. */
+  async mark(): Promise<InputMark> {
+    const inputs = this.#inputs;
+    return { inputs, seen: await fingerprint(inputs), atMs: loadStartMs(this.#settings.clock) };
+  }
+
   /**
-   * These are the inputs from now on; they were read after `sinceMs`. One that was written since may hold something else
-   * by now, and counts as changed.
+   * These are the inputs from now on; they were read after the mark was taken. Where there are others than it knows, one
+   * that was written since may hold something else by now, and counts as changed.
    */
-  async follow(inputs: LoadInputs, sinceMs: number): Promise<void> {
+  async follow(inputs: LoadInputs, mark: Pick<InputMark, "atMs"> & Partial<InputMark>): Promise<void> {
     this.#inputs = inputs;
     await this.#watchFolders();
-    const isFresh = await this.#isWrittenSince(sinceMs);
-    this.#seen = isFresh ? "" : await fingerprint(inputs);
-    if (isFresh) this.#lookSoon();
+    if (mark.seen !== undefined && isDeepStrictEqual(mark.inputs, inputs)) this.#seen = mark.seen;
+    else {
+      const seen = await fingerprint(inputs);
+      // In this order: what is written after it was looked at is found to be written.
+      this.#seen = (await this.#isWrittenSince(mark.atMs)) ? "" : seen;
+    }
+    this.#lookSoon();
   }
 
   [Symbol.dispose](): void {
@@ -149,7 +168,8 @@ async function linkTarget(path: string): Promise<string | undefined> {
 
 async function writtenMs(file: string): Promise<number> {
   return stat(file).then(
-    (stats) => (stats.isFile() ? stats.mtimeMs : 0),
+    // A file that is moved here keeps the time of its writing, and gets another ctime.
+    (stats) => (stats.isFile() ? Math.max(stats.mtimeMs, stats.ctimeMs) : 0),
     () => 0,
   );
 }

@@ -7,7 +7,6 @@ import type { LoadInputs } from "./load.ts";
 import { ReloadMetrics } from "./reload-metrics.ts";
 import type { ProcessorMemory } from "./processor-memory.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
-import { loadStartMs } from "./processor-memory.ts";
 import type { Service } from "./service.ts";
 
 /** A configuration as it is read now, or what is wrong with it, in the words of `signalbox validate`. */
@@ -63,7 +62,7 @@ export class Reloader {
   /** From now on `watch` looks at what the configuration, as it stands at any time, is read from. */
   async follow(watch: InputWatch, sinceMs: number): Promise<void> {
     this.#watch = watch;
-    await watch.follow(this.#inputs, sinceMs);
+    await watch.follow(withoutDoubles(this.#inputs), { atMs: sinceMs });
   }
 
   /** Whatever `read` gives, when its turn has come: one after the other. Never rejects where it does not. */
@@ -74,15 +73,15 @@ export class Reloader {
   }
 
   async #reload(readAgain: () => Promise<ReadConfiguration>): Promise<ReloadResult> {
-    const sinceMs = loadStartMs(this.#settings.clock);
+    const mark = await this.#watch?.mark();
     const read = await readAgain();
     const result = read.ok ? await this.#apply(read) : { ok: false as const, message: read.message };
     this.#report(result);
     // Where it was refused, a change of what is in force is none of the files that were read now.
     if (result.ok) this.#inputs = read.inputs;
-    const files = [...new Set([...this.#inputs.files, ...read.inputs.files])];
-    const folders = [...new Set([...this.#inputs.folders, ...read.inputs.folders])];
-    await this.#watch?.follow({ files, folders }, sinceMs);
+    const files = [...this.#inputs.files, ...read.inputs.files];
+    const folders = [...this.#inputs.folders, ...read.inputs.folders];
+    if (mark !== undefined) await this.#watch?.follow(withoutDoubles({ files, folders }), mark);
     return result;
   }
 
@@ -131,4 +130,8 @@ export class Reloader {
     const what = `${count} files of processors have been replaced since the start, and Node keeps the older ones in memory`;
     logger.warn(`${what}; restart the gateway when it suits you`);
   }
+}
+
+function withoutDoubles({ files, folders }: LoadInputs): LoadInputs {
+  return { files: [...new Set(files)].toSorted(), folders: [...new Set(folders)] };
 }

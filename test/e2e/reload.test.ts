@@ -117,15 +117,20 @@ function watched(door: Door, failures: string[]): Door {
   return { send, close: () => door.close() };
 }
 
-/** Waits for the end of the next reload, and says how it ended. */
+const RELOAD_ENDS = /reload: \d+ changes? (?:is|are) in force|reload: nothing has changed|reload refused: the running/;
+
+/** Waits for the end of the next reload, and gives what was logged of it. */
 async function reloaded(gateway: TestProcess, change: () => Promise<void>): Promise<string> {
-  const ends = /reload: \S+ changes? (?:is|are) in force|reload: nothing has changed|reload refused: the running/g;
   const before = gateway.stderr.length;
-  await change();
-  return gateway.until((_stdout, stderr) => {
-    const said = stderr.slice(before);
-    return said.search(ends) >= 0 && said.endsWith("\n") ? said : undefined;
+  const late = sleep(15_000, undefined, { ref: false }).then(() => {
+    throw new Error(`no reload within 15 s; the log goes on from the change with\n${gateway.stderr.slice(before)}`);
   });
+  await change();
+  const end = gateway.until((_stdout, stderr) => {
+    const said = stderr.slice(before);
+    return RELOAD_ENDS.test(said) && said.endsWith("\n") ? said : undefined;
+  });
+  return Promise.race([end, late]);
 }
 
 async function withStage(run: (stage: ReloadStage) => Promise<void>): Promise<void> {
