@@ -1,12 +1,18 @@
 import type { Configuration, ConfiguredPipeline } from "../config/configuration.ts";
 import type { Problem } from "../config/problem.ts";
 import { deliveryOf, keysOf } from "./destinations.ts";
+import { storageOf } from "./storages.ts";
 
 /** What a configuration means for delivery, said before it runs: what may duplicate, what may be lost, what can stop what. */
 
 /** Where the contract is weaker than "accepted means kept, once". */
 export function deliveryWarnings(configuration: Configuration): Problem[] {
-  return [...duplicating(configuration), ...tooSmall(configuration), ...unkept(configuration)];
+  return [
+    ...duplicating(configuration),
+    ...tooSmall(configuration),
+    ...forgotten(configuration),
+    ...unkept(configuration),
+  ];
 }
 
 /** Destinations without a queue that share admissions with others: a refusal comes after they may have had the data. */
@@ -62,6 +68,18 @@ function placeOf(id: string, key: string, { exporters }: Configuration): Pick<Pr
   return { position: exporters.get(id)!.positionOf(keys), path: `exporters.${[id, ...keys].join(".")}` };
 }
 
+/** Dead letters in memory: whoever wants to look at them or to replay them has no way there. */
+function forgotten(configuration: Configuration): Problem[] {
+  if (storageOf(configuration) !== undefined) return [];
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
+    const { enabled, overflow, dead_letters: letters } = keysOf(exporter).sending_queue;
+    if (!enabled || (overflow !== "dead_letter" && letters.enabled !== true)) return [];
+    const { position, path } = placeOf(id, overflow === "dead_letter" ? "overflow" : "dead_letters", configuration);
+    const message = "keeps its dead letters in memory: they end with the process, and no command reaches them before";
+    return [{ position, path, message, fix: "name a file_storage in sending_queue.storage" }];
+  });
+}
+
 function unkept(configuration: Configuration): Problem[] {
   return [...configuration.pipelines].flatMap(([id, { exporters, position }]) => {
     if (exporters.some((exporter) => isRequired(exporter, configuration))) return [];
@@ -85,7 +103,7 @@ function stopReason(id: string, configuration: Configuration): string | undefine
   if (!isRequired(id, configuration)) return undefined;
   if (isDirect(id, configuration)) return "to answer, since it has no queue in between";
   const { queue_size, sizer, overflow } = keysOf(configuration.exporters.get(id)!).sending_queue;
-  if (overflow === "drop_oldest") return undefined;
+  if (overflow === "drop_oldest" || overflow === "dead_letter") return undefined;
   const end = overflow === "block" ? "as long as it takes" : "and then refuses";
   return `once its queue of ${queue_size} ${sizer} is full, ${end}`;
 }

@@ -77,6 +77,19 @@ describe("deliveryWarnings", () => {
     );
   });
 
+  it("says that dead letters in memory are out of reach, and that such a queue stops nobody", async () => {
+    const letters = `  otlp_grpc/letters: {endpoint: "a:1", sending_queue: {overflow: dead_letter}}`;
+    const configuration = await load(letters, "logs: {receivers: [otlp], exporters: [otlp_grpc/letters]}");
+    expect(formatProblems(deliveryWarnings(configuration))).toBe(
+      [
+        "x.yaml:3:66  exporters.otlp_grpc/letters.sending_queue.overflow",
+        "  keeps its dead letters in memory: they end with the process, and no command reaches them before",
+        "  name a file_storage in sending_queue.storage",
+      ].join("\n"),
+    );
+    expect(pipelineStoppers(configuration)).toEqual([]);
+  });
+
   it("takes a store for one where it is the only one", async () => {
     expect(await warnings(["  local_store:"], "logs: {receivers: [otlp], exporters: [local_store]}")).toBe("");
   });
