@@ -13,8 +13,10 @@ export class FolderLockedError extends Error {
   }
 }
 
-/** https://www.sqlite.org/rescode.html#busy */
+/** https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
 
 /**
  * One gateway a folder. The lock is SQLite's own on an empty database file: the operating system drops it when its
@@ -33,21 +35,51 @@ export class FolderLock {
   /** Throws FolderLockedError, or what the file system says. */
   static acquire(directory: string, owner: { readonly pid: number; readonly sinceMs: number }): FolderLock {
     const ownerPath = join(directory, "owner.json");
-    const database = new DatabaseSync(join(directory, "lock.sqlite"), { timeout: 0 });
+    const lockPath = join(directory, "lock.sqlite");
+    let database: DatabaseSync;
     try {
-      database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+      database = lock(lockPath);
     } catch (error) {
-      database.close();
-      const isBusy = error instanceof Error && "errcode" in error && Number(error.errcode) % 256 === SQLITE_BUSY;
-      throw isBusy ? new FolderLockedError(directory, describeOwner(ownerPath), error) : error;
+      const code = codeOf(error);
+      if (code === SQLITE_BUSY) throw new FolderLockedError(directory, describeOwner(ownerPath), error);
+      if (code !== SQLITE_NOTADB && code !== SQLITE_CORRUPT) throw error;
+      // Nothing is in it but the lock, and a file that SQLite cannot read is locked by nobody.
+      rmSync(lockPath);
+      database = lock(lockPath);
     }
-    writeFileSync(ownerPath, JSON.stringify({ pid: owner.pid, since: new Date(owner.sinceMs).toISOString() }));
+    noteOwner(ownerPath, JSON.stringify({ pid: owner.pid, since: new Date(owner.sinceMs).toISOString() }));
     return new FolderLock(database, ownerPath);
   }
 
   release(): void {
     rmSync(this.#ownerPath, { force: true });
     this.#database.close();
+  }
+}
+
+function lock(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** The primary one: extended codes have it in their lowest byte. */
+function codeOf(error: unknown): number | undefined {
+  return error instanceof Error && "errcode" in error ? Number(error.errcode) % 256 : undefined;
+}
+
+/** A full disk has no room for it, and must not keep the one away that would make room. */
+function noteOwner(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT")))
+      throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 import { accessSync, constants, mkdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import { sleep } from "../../core/clock.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { ExtensionFactory, Host, Settings } from "../../core/component.ts";
 import { FolderLock, FolderLockedError } from "../../core/folder-lock.ts";
@@ -18,6 +19,8 @@ export const fileStorageExtensionFactory: ExtensionFactory<FileStorageConfig> = 
   isExclusive: true,
   create: (settings, config) => new FileStorage(settings, config),
 };
+
+const LOCK_RETRY_MS = 50;
 
 const WRITABLE = "make it a folder that this user may write";
 
@@ -47,7 +50,7 @@ class FileStorage implements StorageProvider {
   async start(_host: Host): Promise<void> {
     this.#checkFolder();
     try {
-      this.#lock = FolderLock.acquire(this.#folder, { pid: process.pid, sinceMs: this.#settings.clock.nowMs() });
+      this.#lock = await this.#acquire();
     } catch (error) {
       if (!(error instanceof FolderLockedError)) throw this.#problem(messageOf(error), WRITABLE, error);
       throw this.#problem(
@@ -63,6 +66,20 @@ class FileStorage implements StorageProvider {
     this.#lock?.release();
     this.#lock = undefined;
     return Promise.resolve();
+  }
+
+  /** A gateway that is being replaced may still have the folder while it stops. */
+  async #acquire(): Promise<FolderLock> {
+    const { clock } = this.#settings;
+    const endMs = clock.monotonicMs() + this.#config.timeout;
+    for (;;) {
+      try {
+        return FolderLock.acquire(this.#folder, { pid: process.pid, sinceMs: clock.nowMs() });
+      } catch (error) {
+        if (!(error instanceof FolderLockedError) || clock.monotonicMs() >= endMs) throw error;
+      }
+      await sleep(clock, LOCK_RETRY_MS);
+    }
   }
 
   #checkFolder(): void {

@@ -1,4 +1,13 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -37,9 +46,10 @@ service:
   return gateway;
 }
 
-async function send(gateway: Gateway, items: number): Promise<number> {
+async function send(gateway: Gateway, items: number, text?: string): Promise<number> {
+  const record = text === undefined ? {} : { body: { stringValue: text } };
   const body = JSON.stringify({
-    resourceLogs: [{ scopeLogs: [{ logRecords: Array.from({ length: items }, () => ({})) }] }],
+    resourceLogs: [{ scopeLogs: [{ logRecords: Array.from({ length: items }, () => record) }] }],
   });
   const url = `${gateway.listening[0]!.address}/v1/logs`;
   return (await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body })).status;
@@ -75,10 +85,46 @@ describe("file_storage", () => {
     );
     writeFileSync(join(folder, "file"), "");
     await expect(start(`{ file_storage: { directory: ${folder}/file } }`)).rejects.toThrow("it is a file");
+    symlinkSync(join(folder, "nowhere"), join(folder, "link"));
+    await expect(start(`{ file_storage: { directory: ${folder}/link } }`)).rejects.toThrow("it does not exist");
     await start(`{ file_storage: { directory: ${folder} } }`);
-    await expect(start(`{ file_storage: { directory: ${folder} } }`)).rejects.toThrow(
+    await expect(start(`{ file_storage: { directory: ${folder}, timeout: 60ms } }`)).rejects.toThrow(
       /in use by another gateway \(process \d+/,
     );
+  });
+
+  test("waits for a gateway that is just stopping, as long as `timeout` says", async () => {
+    const first = await start(`{ file_storage: { directory: ${folder} } }`);
+    const second = start(`{ file_storage: { directory: ${folder}, timeout: 20s } }`);
+    await first.shutdown();
+    expect(await send(await second, 1)).toBe(200);
+  });
+
+  test("follows a link to a folder, leaves files alone that are not its own, and takes a damaged lock for none", async () => {
+    mkdirSync(join(folder, "real"));
+    symlinkSync(join(folder, "real"), join(folder, "link"));
+    writeFileSync(join(folder, "real", "notes.txt"), "mine");
+    writeFileSync(join(folder, "real", "lock.sqlite"), "no database".repeat(100));
+    mkdirSync(join(folder, "real", "segment-00000007.log"));
+    writeFileSync(join(folder, "real", "segment-00000008.log"), "");
+    const first = await start(`{ file_storage: { directory: ${folder}/link } }`);
+    expect(await send(first, 3)).toBe(200);
+    await first.shutdown();
+    const second = await start(`{ file_storage: { directory: ${folder}/real } }`);
+    await second.shutdown();
+    expect(second.ledger.destinations).toMatchObject([{ carried_over: 3, queued: 3 }]);
+    expect(readFileSync(join(folder, "real", "notes.txt"), "utf8")).toBe("mine");
+    expect(statSync(join(folder, "real", "segment-00000007.log")).isDirectory()).toBe(true);
+  });
+
+  test("refuses requests beyond max_size with a hint and both numbers, and keeps the files below it", async () => {
+    const gateway = await start(`{ file_storage: { directory: ${folder}, max_size: 2MiB } }`);
+    let accepted = 0;
+    while ((await send(gateway, 1000, "x".repeat(300))) === 200) accepted += 1;
+    expect(accepted).toBeGreaterThan(3);
+    expect(await send(gateway, 1000, "x".repeat(300))).toBe(503);
+    const sizes = readdirSync(folder).map((name) => statSync(join(folder, name)).size);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(2 * 1024 * 1024 + 64 * 1024);
   });
 
   test("is found wrong in the YAML where it is not configured, not started, or a second one", async () => {
@@ -87,5 +133,9 @@ describe("file_storage", () => {
     await expect(start(storage, "[]")).rejects.toThrow("add file_storage to service.extensions");
     await expect(start(storage, "[file_storage]", "{ storage: file_storage/3 }")).rejects.toThrow("not configured");
     await expect(start(`{ file_storage: { directory_permissions: "rwx" } }`)).rejects.toThrow('write "0750"');
+    await expect(start(`{ file_storage: { directory_permissions: "01750" } }`)).rejects.toThrow('write "0750"');
+    await expect(start(`{ file_storage: { max_size: 100 } }`)).rejects.toThrow("expected at least 1MiB");
+    await expect(start(`{ file_storage: { max_size: -1 } }`)).rejects.toThrow("expected a size in bytes");
+    await expect(start(`{ file_storage: { timeout: -1s } }`)).rejects.toThrow("file_storage.timeout");
   });
 });
