@@ -30,7 +30,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     idle: { type: "string", default: "1200" },
     /** Milliseconds; at a given rate twice as long, like the duration. */
-    warmup: { type: "string", default: "2000" },
+    warmup: { type: "string", default: "6000" },
     duration: { type: "string", default: "2000" },
     "in-flight": { type: "string", default: "32" },
     /** Measure the dist/ that is there. */
