@@ -1,5 +1,6 @@
 import type { ComponentFactory } from "../core/component.ts";
 import type { ComponentId, ComponentKind } from "../core/component-id.ts";
+import type { ProxyEnvironment } from "../core/proxy-environment.ts";
 import type { Signal } from "../core/signal.ts";
 import type { Path, Position } from "./problem.ts";
 import type { SignalboxConfig } from "./signalbox.ts";
@@ -16,6 +17,8 @@ export interface Configuration {
   readonly pipelines: ReadonlyMap<string, ConfiguredPipeline>;
   readonly service: ConfiguredService;
   readonly signalbox: SignalboxConfig;
+  /** Of the environment that it was read in; holds secrets, never to be shown. */
+  readonly proxy: ProxyEnvironment;
 }
 
 /** By id as in the YAML, `otlp_grpc/dash0`, in file order. */

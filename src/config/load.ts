@@ -1,5 +1,6 @@
 import { checkSections, readSection, SECTION_NAMES } from "./components.ts";
 import type { Sections } from "./components.ts";
+import { readProxyEnvironment } from "../core/proxy-environment.ts";
 import type { Configuration, FactoryLookup } from "./configuration.ts";
 import { expand } from "./expand.ts";
 import { describeFound } from "./found.ts";
@@ -93,10 +94,16 @@ function readConfiguration(root: Located, settings: LoadSettings, report: Report
     );
     return undefined;
   }
-  return readSections(root.entries, startOf(settings.files), settings.factories, report);
+  const sections = readSections(root.entries, startOf(settings.files), settings.factories, report);
+  return { ...sections, proxy: readProxyEnvironment(settings.env) };
 }
 
-function readSections(entries: Entries, start: Position, factories: FactoryLookup, report: Report): Configuration {
+function readSections(
+  entries: Entries,
+  start: Position,
+  factories: FactoryLookup,
+  report: Report,
+): Omit<Configuration, "proxy"> {
   checkKeys(entries, SECTIONS, [], report);
   const sections: Sections = {
     receiver: readSection("receiver", entries, factories, report),

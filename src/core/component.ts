@@ -6,6 +6,7 @@ import type { Consumer, SignalConsumers } from "./consumer.ts";
 import type { ListeningSockets } from "./listening.ts";
 import type { Logger } from "./logger.ts";
 import type { Meter } from "./meter.ts";
+import type { ProxyEnvironment } from "./proxy-environment.ts";
 import type { Sender } from "./sender.ts";
 import type { Signal } from "./signal.ts";
 
@@ -15,6 +16,8 @@ export interface Settings {
   readonly logger: Logger;
   readonly meter: Meter;
   readonly clock: Clock;
+  /** What the environment says of proxies. Absent: nothing. */
+  readonly proxy?: ProxyEnvironment;
 }
 
 export type Pressure = "none" | "soft" | "hard";

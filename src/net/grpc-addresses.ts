@@ -17,8 +17,8 @@ export interface AddressSource {
 /** What a server of names has for one name; more is no list that anyone meant. */
 const ADDRESS_COUNT_MAX = 100;
 
-/** Throws where the target is none of these: endpoint.ts has let nothing else in. */
-export function addressSource(target: string): AddressSource {
+/** `isLeftToProxy`: a name stays a name, for a proxy to resolve. Throws where the target is none of these: endpoint.ts has let nothing else in. */
+export function addressSource(target: string, isLeftToProxy = false): AddressSource {
   if (target.startsWith("unix:")) {
     const path = target.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
     return { authority: "localhost", host: "localhost", nameServer: "", resolve: () => Promise.resolve([{ path }]) };
@@ -29,7 +29,7 @@ export function addressSource(target: string): AddressSource {
   const { host, port } = endpoint;
   const nameServer = match![1] ?? "";
   const resolve = async (): Promise<GrpcAddress[]> => {
-    const hosts = isIP(host) === 0 ? await resolveName(host, nameServer) : [host];
+    const hosts = isIP(host) === 0 && !isLeftToProxy ? await resolveName(host, nameServer) : [host];
     return hosts.slice(0, ADDRESS_COUNT_MAX).map((address) => ({ host: address, port }));
   };
   return { authority: match![2]!, host, nameServer, resolve };

@@ -13,6 +13,8 @@ import { ACCEPT_ENCODING, GRPC_ENCODINGS, PREFIX_BYTES } from "./grpc-wire.ts";
 import { GRPC_CODES } from "./rpc-status.ts";
 
 export interface GrpcHttp2Settings {
+  /** Where connections go instead, to be passed on (CONNECT); it resolves the name. May hold credentials. */
+  readonly proxy?: URL | undefined;
   /** As gRPC names it: `dns:host:port`, `dns://server/host:port`, `unix:path`. */
   readonly target: string;
   /** undefined: plain text. */
@@ -65,7 +67,7 @@ export class GrpcHttp2Client implements GrpcClient {
   constructor(settings: GrpcHttp2Settings) {
     this.#settings = settings;
     this.#tls = settings.tls;
-    this.#source = addressSource(settings.target);
+    this.#source = addressSource(settings.target, settings.proxy !== undefined);
     void this.#resolve();
   }
 
@@ -218,10 +220,11 @@ export class GrpcHttp2Client implements GrpcClient {
   }
 
   #create(address: GrpcAddress): GrpcHttp2Connection {
-    const { keepalive, clock, random } = this.#settings;
+    const { keepalive, clock, random, proxy } = this.#settings;
     const settings: ConnectionSettings = {
       tls: this.#tls,
       host: this.#source.host,
+      proxy,
       keepalive,
       clock,
       random,

@@ -4,6 +4,7 @@ import { connect as connectTls, createSecureContext, type SecureContext } from "
 import type { Clock, Timer } from "../core/clock.ts";
 import type { ClientTls } from "./client-tls.ts";
 import { SILENT_CALLS_MAX } from "./grpc-client.ts";
+import { openTunnel } from "./proxy-tunnel.ts";
 import { exchange, type ExchangeRequest, type Outcome, UNPROCESSED } from "./grpc-http2-exchange.ts";
 
 export type GrpcAddress = { readonly host: string; readonly port: number } | { readonly path: string };
@@ -19,6 +20,8 @@ export interface ConnectionSettings {
   readonly tls: ClientTls | undefined;
   /** The name of the endpoint, for the certificate. */
   readonly host: string;
+  /** Through which it goes, where it does. */
+  readonly proxy: URL | undefined;
   readonly keepalive: Keepalive | undefined;
   readonly clock: Clock;
   /** Numbers in [0, 1), for jitter. */
@@ -63,6 +66,7 @@ export class GrpcHttp2Connection {
   #session: Session | undefined;
   #backoffMs = 0;
   #retryTimer: Timer | undefined;
+  #tunnel: AbortController | undefined;
   #keepaliveFactor = 1;
   #shortLived = 0;
 
@@ -94,6 +98,7 @@ export class GrpcHttp2Connection {
   /** Takes no more calls; those under way go on to their end. */
   stop(): void {
     this.#retryTimer?.cancel();
+    this.#tunnel?.abort();
     this.#session?.retire();
     this.#session = undefined;
     this.#state = "stopped";
@@ -106,9 +111,32 @@ export class GrpcHttp2Connection {
   #connect(): void {
     this.#retryTimer = undefined;
     this.#state = "connecting";
+    const { proxy } = this.#settings;
+    if (proxy === undefined || !("port" in this.#address)) this.#open(connect({ ...this.#address, noDelay: true }));
+    else void this.#openThrough(proxy, this.#address);
+  }
+
+  /** What may change meanwhile: stop() ends the attempt, and the next one has a tunnel of its own. */
+  async #openThrough(proxy: URL, address: { readonly host: string; readonly port: number }): Promise<void> {
+    const { clock, onChange } = this.#settings;
+    const attempt = new AbortController();
+    this.#tunnel = attempt;
+    const { signal } = attempt;
+    try {
+      const socket = await openTunnel({ proxy, ...address, timeoutMs: CONNECT_MS_MAX, clock, signal });
+      if (signal.aborted) socket.destroy();
+      else this.#open(socket);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#waitToRetry(error instanceof Error ? error.message : String(error));
+      onChange();
+    }
+  }
+
+  #open(tcp: Socket): void {
     const { clock, keepalive, onChange } = this.#settings;
     const session = new Session({
-      socket: this.#dial(),
+      socket: this.#secured(tcp),
       isTls: this.#context !== undefined,
       clock,
       keepalive: keepalive && { ...keepalive, timeMs: keepalive.timeMs * this.#keepaliveFactor },
@@ -123,9 +151,8 @@ export class GrpcHttp2Connection {
     this.#session = session;
   }
 
-  #dial(): Socket {
+  #secured(socket: Socket): Socket {
     const { host, tls } = this.#settings;
-    const socket = connect({ ...this.#address, noDelay: true });
     if (tls === undefined) return socket;
     // An IP address is no server name (RFC 6066, 3); the certificate is still checked against it.
     const name = tls.serverName ?? host;

@@ -258,12 +258,12 @@ class GraphBuilder {
 }
 
 function settingsOf(
-  { clock, logger, meter }: GraphSettings,
+  { clock, logger, meter, configuration }: GraphSettings,
   path: string,
   id: ComponentId,
   fields: LogFields = {},
 ): Settings {
-  return { id, logger: logger.with({ component: path, ...fields }), meter, clock };
+  return { id, logger: logger.with({ component: path, ...fields }), meter, clock, proxy: configuration.proxy };
 }
 
 /**

@@ -24,25 +24,29 @@ export interface ClientSettings {
   readonly headers: Readonly<Record<string, string>>;
   readonly config: OtlpGrpcConfig;
   readonly clock: Clock;
+  /** What the environment wants for the target; grpc-js would read other names than the Collector does. */
+  readonly proxy?: URL | undefined;
 }
 
 /**
  * grpc-js, where it can do what is asked: it knows neither zstd nor snappy, asks no name server but the system's, and
- * gives the IP address of an endpoint to the server as its name, which TLS forbids and Node warns of.
+ * gives the IP address of an endpoint to the server as its name, which TLS forbids and Node warns of; and goes through proxies
+ * by other rules than the Collector.
  * docs/decisions/0006 has what was weighed.
  */
 export function createClient(settings: ClientSettings, tls: ClientTls | undefined): ExporterClient {
   return suitsGrpcJs(settings, tls) ? createGrpcJsClient(settings, tls) : createHttp2Client(settings, tls);
 }
 
-function suitsGrpcJs({ target, config }: ClientSettings, tls: ClientTls | undefined): boolean {
+function suitsGrpcJs({ target, config, proxy }: ClientSettings, tls: ClientTls | undefined): boolean {
+  if (proxy !== undefined) return false;
   const { host, nameServer } = addressSource(target);
   const isNamed = tls === undefined || tls.serverName !== undefined || isIP(host) === 0;
   return isNamed && nameServer === "" && (config.compression === "gzip" || config.compression === "none");
 }
 
 export function createHttp2Client(
-  { target, headers, config, clock }: ClientSettings,
+  { target, headers, config, clock, proxy }: ClientSettings,
   tls: ClientTls | undefined,
 ): GrpcHttp2Client {
   const { compression, user_agent, authority, balancer_name, wait_for_ready, keepalive } = config;
@@ -50,6 +54,7 @@ export function createHttp2Client(
   return new GrpcHttp2Client({
     target,
     tls,
+    proxy,
     compression: compression === "none" ? "identity" : compression,
     headers: Object.fromEntries(lowered),
     userAgent: user_agent ?? USER_AGENT,
@@ -96,6 +101,8 @@ function channelOptions({
   return {
     // A pool shared by channels would let one exporter's shutdown, or its replaced connection, touch another's.
     "grpc.use_local_subchannel_pool": 1,
+    // It would read http_proxy itself, by rules of its own: what goes through a proxy goes with the other client.
+    "grpc.enable_http_proxy": 0,
     "grpc.primary_user_agent": user_agent ?? USER_AGENT,
     "grpc.max_send_message_length": -1,
     "grpc.max_receive_message_length": ANSWER_BYTES_MAX,

@@ -17,6 +17,7 @@ import type { ClientTls } from "../../net/client-tls.ts";
 import { ClientTlsReload } from "../../net/client-tls-reload.ts";
 import type { GrpcCall, GrpcReply } from "../../net/grpc-client.ts";
 import { OTLP_METHODS } from "../../net/otlp-methods.ts";
+import { proxyFor } from "../../net/proxy-for.ts";
 import { decodePartialSuccess, GRPC_CODES } from "../../net/rpc-status.ts";
 import { createClient, type ExporterClient } from "./clients.ts";
 import type { OtlpGrpcConfig } from "./config.ts";
@@ -31,6 +32,7 @@ export class OtlpGrpcExporter implements Exporter {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #backend: Backend;
   readonly #calls: GrpcClientCalls | undefined;
+  readonly #proxy: URL | undefined;
   readonly #messages = new MessageBuffers();
   #client: ExporterClient | undefined;
   #tls: ClientTlsReload | undefined;
@@ -43,6 +45,10 @@ export class OtlpGrpcExporter implements Exporter {
     this.#endpoint = endpoint;
     this.#calls = GrpcClientCalls.of(settings.meter, settings.clock, addressLabels(endpoint));
     this.#headers = revealHeaders(config.headers);
+    // By HTTPS_PROXY in plain text, too: as in Go's gRPC.
+    this.#proxy = endpoint.target.startsWith("unix:")
+      ? undefined
+      : proxyFor(new URL(`https://${endpoint.name}`), settings.proxy);
     this.#backend = { name: endpoint.name, protocol: "grpc", secrets: secretsOf(Object.values(this.#headers)) };
   }
 
@@ -55,7 +61,8 @@ export class OtlpGrpcExporter implements Exporter {
       this.#tls = new ClientTlsReload(config.tls, { clock, logger, onChange });
     }
     const tls = await this.#tls?.start();
-    this.#client = createClient({ target: this.#endpoint.target, headers: this.#headers, config, clock }, tls);
+    const { target } = this.#endpoint;
+    this.#client = createClient({ target, headers: this.#headers, config, clock, proxy: this.#proxy }, tls);
   }
 
   shutdown(): Promise<void> {

@@ -93,7 +93,9 @@ const configBlock = block({
   ),
   proxy_url: proxyUrl
     .optional()
-    .describe("The proxy to go through, with credentials where it wants any. Default: none."),
+    .describe(
+      "The proxy to go through, with credentials where it wants any. Default: as HTTP_PROXY, HTTPS_PROXY and NO_PROXY of the environment say.",
+    ),
   auth: notYet("put the token into headers", "authenticator").describe("Not supported yet."),
   cookies: withoutEffect(optionalBlock(block({})), "cookies of the backend are not kept").describe(
     "Read for compatibility.",

@@ -1,6 +1,7 @@
 import type { Exporter, Settings } from "../../core/component.ts";
 import { ConsumeError } from "../../core/errors.ts";
 import type { Labels } from "../../core/meter.ts";
+import type { ProxyEnvironment } from "../../core/proxy-environment.ts";
 import type { OutgoingRequest, SendResult } from "../../core/sender.ts";
 import { SIGNALS, type Signal } from "../../core/signal.ts";
 import { USER_AGENT } from "../../core/version.ts";
@@ -18,6 +19,7 @@ import { revealHeaders } from "../../net/client-config.ts";
 import type { ClientTls } from "../../net/client-tls.ts";
 import { ClientTlsReload } from "../../net/client-tls-reload.ts";
 import { HttpClient, type HttpPost, type HttpReply, LargeAnswerError } from "../../net/http-client.ts";
+import { proxyFor } from "../../net/proxy-for.ts";
 import { decodePartialSuccess, type PartialSuccess, partialSuccessFromJson } from "../../net/rpc-status.ts";
 import { CONTENT_TYPES, encodeBody, type BodySettings } from "./body.ts";
 import type { OtlpHttpConfig } from "./config.ts";
@@ -29,6 +31,7 @@ const SOCKET_COUNT_DEFAULT = 100;
 interface Destination {
   readonly url: URL;
   readonly backend: Backend;
+  readonly proxy: URL | undefined;
 }
 
 /** Sends Export requests over HTTP/1.1. */
@@ -38,9 +41,9 @@ export class OtlpHttpExporter implements Exporter {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #body: BodySettings;
   readonly #destinations: ReadonlyMap<Signal, Destination>;
-  readonly #proxy: URL | undefined;
   readonly #calls: HttpClientCalls | undefined;
-  #client: HttpClient | undefined;
+  /** By the proxy that they go through, "" for none; undefined while it does not run. */
+  #clients: ReadonlyMap<string, HttpClient> | undefined;
   #tls: ClientTlsReload | undefined;
 
   constructor(settings: Settings, config: OtlpHttpConfig) {
@@ -51,11 +54,7 @@ export class OtlpHttpExporter implements Exporter {
     this.#body = { encoding, compression, level: compression_params.level };
     const headers = revealHeaders(config.headers);
     this.#headers = allHeaders(headers, this.#body);
-    this.#proxy = config.proxy_url && new URL(config.proxy_url.reveal());
-    this.#destinations = createDestinations(
-      config,
-      secretsOf([...Object.values(headers), ...credentialsOf(this.#proxy)]),
-    );
+    this.#destinations = createDestinations(config, Object.values(headers), settings.proxy);
   }
 
   async start(): Promise<void> {
@@ -63,34 +62,35 @@ export class OtlpHttpExporter implements Exporter {
     const { keepalive, max_conns_per_host } = this.#config;
     if (isTls) {
       const { clock, logger } = this.#settings;
-      const onChange = (tls: ClientTls): void => this.#client?.replaceTls(tls);
+      const onChange = (tls: ClientTls): void => this.#clients?.forEach((client) => client.replaceTls(tls));
       this.#tls = new ClientTlsReload(this.#config.tls, { clock, logger, onChange });
     }
-    this.#client = new HttpClient({
+    const shared = {
       tls: await this.#tls?.start(),
-      proxy: this.#proxy,
       keepAlive: keepalive.enabled,
       socketCountMax: max_conns_per_host || SOCKET_COUNT_DEFAULT,
       idleSocketCountMax: keepalive.max_idle_conns || SOCKET_COUNT_DEFAULT,
       idleMs: keepalive.idle_conn_timeout,
-    });
+    };
+    const proxies = new Map([...this.#destinations.values()].map(({ proxy }) => [proxy?.href ?? "", proxy] as const));
+    this.#clients = new Map([...proxies].map(([href, proxy]) => [href, new HttpClient({ ...shared, proxy })]));
   }
 
   shutdown(): Promise<void> {
     this.#tls?.stop();
-    this.#client?.close();
-    this.#client = undefined;
+    this.#clients?.forEach((client) => client.close());
+    this.#clients = undefined;
     return Promise.resolve();
   }
 
   async send(request: OutgoingRequest, signal: AbortSignal): Promise<SendResult> {
-    const { url, backend } = this.#destinationOf(request.signal);
+    const { url, backend, proxy } = this.#destinationOf(request.signal);
     const body = await this.#encode(request, backend);
     if (signal.aborted) throw errorFromAbort(signal, backend);
-    const client = this.#client;
+    const client = this.#clients?.get(proxy?.href ?? "");
     if (client === undefined) throw notRunning(backend);
     const reply = await this.#post(client, { url, headers: this.#headers, body }, signal).catch((error: unknown) => {
-      throw this.#client === client ? errorFromFailure(error, signal, backend) : notRunning(backend);
+      throw this.#clients !== undefined ? errorFromFailure(error, signal, backend) : notRunning(backend);
     });
     if (reply.status < 200 || reply.status > 299) {
       throw errorFromHttpAnswer(reply, backend, this.#settings.clock.nowMs());
@@ -158,14 +158,23 @@ function allHeaders(
   return { ...own, ...Object.fromEntries(lowered) };
 }
 
-function createDestinations(config: OtlpHttpConfig, secrets: readonly string[]): ReadonlyMap<Signal, Destination> {
+/** `proxy_url` wins over what the environment says. */
+function createDestinations(
+  config: OtlpHttpConfig,
+  headerValues: readonly string[],
+  environment: ProxyEnvironment | undefined,
+): ReadonlyMap<Signal, Destination> {
+  const configured = config.proxy_url && new URL(config.proxy_url.reveal());
   const destinations = new Map<Signal, Destination>();
   for (const signal of SIGNALS) {
     const text =
       config[`${signal}_endpoint`] ?? (config.endpoint === undefined ? undefined : `${config.endpoint}/v1/${signal}`);
     if (text === undefined) continue;
     const url = new URL(text);
-    destinations.set(signal, { url, backend: { name: `${url.origin}${url.pathname}`, protocol: "http", secrets } });
+    const proxy = configured ?? proxyFor(url, environment);
+    const secrets = secretsOf([...headerValues, ...credentialsOf(proxy)]);
+    const backend: Backend = { name: `${url.origin}${url.pathname}`, protocol: "http", secrets };
+    destinations.set(signal, { url, backend, proxy });
   }
   return destinations;
 }

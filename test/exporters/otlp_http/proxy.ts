@@ -42,7 +42,9 @@ export class TestProxy {
     this.#note(incoming);
     if (this.refuseWith !== undefined) return void response.writeHead(this.refuseWith).end();
     const { method, headers } = incoming;
-    const onward = request(new URL(incoming.url ?? ""), { method: method ?? "", headers }, (answer) => {
+    const url = new URL(incoming.url ?? "");
+    if (url.hostname.endsWith(".test")) url.hostname = "127.0.0.1";
+    const onward = request(url, { method: method ?? "", headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(response);
     });
@@ -54,7 +56,9 @@ export class TestProxy {
     socket.on("error", () => socket.destroy());
     if (this.refuseWith !== undefined) return void socket.end(`HTTP/1.1 ${this.refuseWith} No\r\n\r\n`);
     const [host = "", port = ""] = (incoming.url ?? "").split(":");
-    const onward = connect(Number(port), host, () => socket.write("HTTP/1.1 200 Connection established\r\n\r\n"));
+    // Only the proxy knows where these names lead.
+    const address = host.endsWith(".test") ? "127.0.0.1" : host;
+    const onward = connect(Number(port), address, () => socket.write("HTTP/1.1 200 Connection established\r\n\r\n"));
     onward.on("error", () => socket.destroy());
     socket.pipe(onward);
     onward.pipe(socket);
