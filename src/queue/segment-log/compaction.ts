@@ -1,6 +1,6 @@
 /**
  * When the rest of an old segment is written anew. An entry that waits for hours (a destination that is away, beside one
- * that takes its data) keeps its whole segment on the disk; docs/decisions/0008-compaction.md has the figures.
+ * that takes its data) keeps its whole segment on the disk; docs/decisions/0011-compaction.md has the figures.
  */
 
 /** So much of the files may be of no use before anything is moved: segments that drain by themselves soon are left alone. */
