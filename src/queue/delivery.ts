@@ -22,6 +22,16 @@ export interface DeliverySettings {
   readonly health: DestinationHealth;
 }
 
+/**
+ * A request whose bytes lie in a storage: a backend that is away must not fill the memory with what waits for its next
+ * attempt. Between rest() and wake() its payload has a size and no bytes.
+ */
+export interface RestingRequest extends OutgoingRequest {
+  rest(): void;
+  /** The same bytes again; false where they cannot be read. */
+  wake(): Promise<boolean>;
+}
+
 /** How long to go on. */
 export interface Patience {
   /** Aborts when it is over: the attempt under way is broken off, and what is left stays undelivered. */
@@ -94,13 +104,13 @@ export class Delivery {
   }
 
   /** Never rejects. The bytes of one attempt are the bytes of all its attempts. */
-  deliver(request: OutgoingRequest, patience: Patience): Promise<DeliveryOutcome> {
+  deliver(request: OutgoingRequest | RestingRequest, patience: Patience): Promise<DeliveryOutcome> {
     const bytesMax = this.#requestBytesMax;
     if (request.payload.size <= bytesMax) return this.#deliverWhole(request, patience);
     return this.#deliverParts(request, splitPayload(request.signal, request.payload, { bytesMax }), patience);
   }
 
-  async #deliverWhole(request: OutgoingRequest, patience: Patience): Promise<DeliveryOutcome> {
+  async #deliverWhole(request: OutgoingRequest | RestingRequest, patience: Patience): Promise<DeliveryOutcome> {
     const startedMs = this.#clock.monotonicMs();
     const backoff = new Backoff(this.#retry, this.#random);
     let lastError: ConsumeError | undefined;
@@ -123,8 +133,19 @@ export class Delivery {
       if (delayMs === undefined) return this.#expired(request, result, "retries_ended", attempts + 1);
       if (this.#isTooOld(patience, delayMs)) return this.#tooOld(request, result, attempts + 1);
       this.#throttle(result.retryAfterMs);
-      await this.#wait(delayMs, patience);
+      if (!(await this.#rest(request, delayMs, patience))) return this.#brokenOff(request, result);
     }
+  }
+
+  /** Waits for the next attempt, without the bytes where they can be had again. False where they could not. */
+  async #rest(request: OutgoingRequest | RestingRequest, delayMs: number, patience: Patience): Promise<boolean> {
+    if (!("rest" in request)) {
+      await this.#wait(delayMs, patience);
+      return true;
+    }
+    request.rest();
+    await this.#wait(delayMs, patience);
+    return request.wake();
   }
 
   #arrived({ payload }: OutgoingRequest, result: SendResult, failedAttempts: number): DeliveryOutcome {

@@ -1,5 +1,7 @@
+import type { ClientMetadata } from "../core/client-metadata.ts";
 import { ConsumeError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { OutgoingRequest } from "../core/sender.ts";
 import type { Signal } from "../core/signal.ts";
 import { mergePayloads } from "../wire/otlp/payload.ts";
 import { splitPayload } from "../wire/otlp/split-payload.ts";
@@ -7,21 +9,33 @@ import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { BatchConfig } from "./config.ts";
 import type { Journal } from "./journal.ts";
 import type { QueueEntry } from "./queue-entry.ts";
+import { StoredRequest } from "./stored-request.ts";
 
 interface ReadSettings {
   readonly destination: string;
+  readonly signal: Signal;
+  /** Whom the requests are from. */
+  readonly client: ClientMetadata;
+  readonly batch: BatchConfig | undefined;
   readonly journal: Journal;
+  /** Whether the journal's storage outlives the process: then its bytes need not stay in memory. */
+  readonly isDurable: boolean;
   readonly logger: Logger;
 }
 
-/** The payloads that can be read. Mostly they are in memory, and nothing is awaited. */
-export async function readPayloads(
+/**
+ * One request of all that can be read, or several where a single entry is larger than max_size. Nobody but the requests
+ * holds the bytes afterwards, so that one that waits can let go of them.
+ */
+export async function readRequests(
   entries: readonly QueueEntry[],
-  { destination, journal, logger }: ReadSettings,
-): Promise<EncodedPayload[]> {
+  settings: ReadSettings,
+): Promise<readonly OutgoingRequest[]> {
+  const { destination, journal, logger } = settings;
   const payloads: EncodedPayload[] = [];
   for (const { ref, itemCount } of entries) {
     try {
+      // Mostly they are in memory, and nothing is awaited.
       const payload = journal.read(ref);
       payloads.push(payload instanceof Promise ? await payload : payload);
     } catch (thrown) {
@@ -29,11 +43,23 @@ export async function readPayloads(
       logger.error(`destination ${destination}: ${itemCount} items cannot be read back: ${reason}`);
     }
   }
-  return payloads;
+  return toRequests(payloads, entries, settings);
 }
 
-/** One request of all of them, or several where a single entry is larger than max_size. */
-export function requestsOf(
+function toRequests(
+  payloads: readonly EncodedPayload[],
+  entries: readonly QueueEntry[],
+  { signal, client, batch, journal, isDurable }: ReadSettings,
+): OutgoingRequest[] {
+  const requests = requestsOf(signal, payloads, batch);
+  const isWhole = requests.length === 1 && payloads.length === entries.length;
+  return requests.map((payload) => {
+    const mayRest = isDurable && isWhole && StoredRequest.isWorthIt(payload, entries);
+    return mayRest ? new StoredRequest({ signal, client, entries, payload, journal }) : { signal, payload, client };
+  });
+}
+
+function requestsOf(
   signal: Signal,
   payloads: readonly EncodedPayload[],
   batch: BatchConfig | undefined,

@@ -17,7 +17,7 @@ import type { Ledger } from "./ledger.ts";
 import type { QueueEntry } from "./queue-entry.ts";
 import { sinceUnixMs, sizeIn, sumItems, sumRoom } from "./queue-entry.ts";
 import type { QueueSizes } from "./queue-sizes.ts";
-import { readPayloads, requestsOf } from "./requests.ts";
+import { readRequests } from "./requests.ts";
 import type { RoomList, RoomQueue } from "./room.ts";
 import { Settler } from "./settler.ts";
 
@@ -32,6 +32,7 @@ export interface SendingQueueSettings {
   readonly room: RoomQueue;
   readonly rooms: RoomList;
   readonly journal: Journal;
+  readonly isDurable: boolean;
   readonly ledger: Ledger;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -296,8 +297,8 @@ export class SendingQueue {
     this.#inFlightItems += items;
     const entries = this.config.max_age === 0 ? taken : await this.#expireOld(taken);
     if (entries.length > 0) {
-      const readable = await readPayloads(entries, this.#settings);
-      const outcome = await this.#deliver(readable, entries);
+      const settings = { ...this.#settings, batch: this.config.batch, client: this.#clientOf(entries) };
+      const outcome = await this.#deliver(await readRequests(entries, settings), entries);
       if (outcome.undelivered > 0) this.#takeBack(entries);
       else await this.#settle(entries, outcome);
     }
@@ -320,13 +321,11 @@ export class SendingQueue {
   }
 
   /** What a bug of ours throws costs these entries, not the queue. */
-  async #deliver(payloads: readonly EncodedPayload[], entries: readonly QueueEntry[]): Promise<DeliveryOutcome> {
+  async #deliver(requests: readonly OutgoingRequest[], entries: readonly QueueEntry[]): Promise<DeliveryOutcome> {
     let outcome = NOTHING_DELIVERED;
     try {
-      const client = this.#clientOf(entries);
-      for (const payload of requestsOf(this.signal, payloads, this.config.batch)) {
-        const request: OutgoingRequest = { signal: this.signal, payload, client };
-        if (this.config.batch !== undefined) this.#settings.sizes?.batched(payload);
+      for (const request of requests) {
+        if (this.config.batch !== undefined) this.#settings.sizes?.batched(request.payload);
         const patience = this.#patienceFor(entries, hasSettled(outcome));
         outcome = sumOutcomes(outcome, await this.#settings.delivery.deliver(request, patience));
       }
@@ -336,7 +335,8 @@ export class SendingQueue {
       this.#settings.logger.error(error.message);
       const { message } = error;
       const rejected = sumItems(entries) - outcome.sent - outcome.expired;
-      const losses = [{ reason: "rejected" as const, payload: mergePayloads(payloads), attempts: 0, message }];
+      const payload = mergePayloads(requests.map((request) => request.payload));
+      const losses = [{ reason: "rejected" as const, payload, attempts: 0, message }];
       return { ...outcome, rejected, error, losses: outcome.sent === 0 ? losses : outcome.losses };
     }
   }
