@@ -41,6 +41,11 @@ const CONTENDERS: readonly ContenderName[] = ["signalbox", "collector"];
 
 const MARKERS = { start: "<!-- promises: npm run promises -->", end: "<!-- promises end -->" };
 
+const HEAD = [
+  "| fault (times) | records | Signalbox lost | copies by a lost answer | other copies | Collector lost | copies by a lost answer | other copies |",
+  "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+];
+
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
@@ -58,7 +63,11 @@ async function writeTable(): Promise<void> {
   if (collector === undefined) throw new Error(`the Collector is not on this machine: ${PEER_HINT}`);
   using disk = isInside(process.argv) ? mountSmallDisk() : undefined;
   const lines: string[] = [];
-  for (const row of ROWS) lines.push(await measure(row, collector, disk));
+  for (const row of ROWS) {
+    const line = await measure(row, collector, disk);
+    process.stdout.write(`${line}\n`);
+    lines.push(line);
+  }
   const readmePath = fileURLToPath(new URL("../../README.md", import.meta.url));
   const readme = readFileSync(readmePath, "utf8");
   const [before, rest = ""] = readme.split(MARKERS.start);
@@ -66,11 +75,6 @@ async function writeTable(): Promise<void> {
   if (before === undefined || after === undefined) throw new Error(`${readmePath} lacks the markers of the table`);
   writeFileSync(readmePath, `${before}${MARKERS.start}\n${[...HEAD, ...lines].join("\n")}\n${MARKERS.end}${after}`);
 }
-
-const HEAD = [
-  "| fault (times) | records | Signalbox lost | copies by a lost answer | other copies | Collector lost | copies by a lost answer | other copies |",
-  "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-];
 
 async function measure(row: Row, collector: string, smallDisk: SmallDisk | undefined): Promise<string> {
   const plan = planFaults({ seed: Number(values.seed), seconds: Number(values.seconds), ...row });
