@@ -22,7 +22,7 @@ const COMMANDS_MAX = Math.min(60 * FUZZ_TIMES, 200);
 const LIMITS = { a: 10, b: 8 };
 const LIMIT_OLDEST = 6;
 const LIMIT_BEST_EFFORT = 4;
-const QUEUES = ["a", "b", "oldest", "best_effort"] as const;
+const QUEUES = ["a", "b", "oldest", "letters", "best_effort"] as const;
 type QueueName = (typeof QUEUES)[number];
 
 interface Request {
@@ -40,6 +40,7 @@ class Gateway {
     a: new TestSender().hang(),
     b: new TestSender().hang(),
     oldest: new TestSender().hang(),
+    letters: new TestSender().hang(),
     best_effort: new TestSender().hang(),
     direct: new TestSender().hang(),
   };
@@ -47,13 +48,14 @@ class Gateway {
   readonly opened: TestQueues;
 
   constructor() {
-    const { a, b, oldest, best_effort, direct } = this.senders;
+    const { a, b, oldest, letters, best_effort, direct } = this.senders;
     const { clock, storage } = this;
     this.opened = openQueues(
       [
         { id: "a", sender: a, queue: inItems(LIMITS.a) },
         { id: "b", sender: b, queue: inItems(LIMITS.b, { num_consumers: 3 }) },
         { id: "oldest", sender: oldest, queue: inItems(LIMIT_OLDEST, { overflow: "drop_oldest" }) },
+        { id: "letters", sender: letters, queue: inItems(LIMIT_OLDEST, { overflow: "dead_letter" }) },
         { id: "best_effort", sender: best_effort, queue: inItems(LIMIT_BEST_EFFORT), delivery: "best_effort" },
         { id: "direct", sender: direct, queue: { enabled: false } },
       ],
@@ -100,6 +102,7 @@ interface Admit {
   readonly a: number;
   readonly b: number;
   readonly oldest: number;
+  readonly letters: number;
   readonly best_effort: number;
   readonly isDirect: boolean;
   readonly timeoutMs: number;
@@ -213,7 +216,7 @@ function checkAll(model: AdmissionModel, real: Gateway): void {
   const { queues } = real.opened;
   queues.ledger.balance();
   for (const queue of WAITED_FOR) expect([queue, real.used(queue)]).toEqual([queue, model.used[queue]]);
-  const limits = { ...LIMITS, oldest: LIMIT_OLDEST, best_effort: LIMIT_BEST_EFFORT };
+  const limits = { ...LIMITS, oldest: LIMIT_OLDEST, letters: LIMIT_OLDEST, best_effort: LIMIT_BEST_EFFORT };
   for (const queue of QUEUES) {
     expect(real.used(queue)).toBeGreaterThanOrEqual(0);
     expect(real.used(queue)).toBeLessThanOrEqual(limits[queue]);
@@ -264,6 +267,7 @@ const commands = fc.commands(
         a: items(LIMITS.a + 1),
         b: items(LIMITS.b + 1),
         oldest: items(LIMIT_OLDEST),
+        letters: items(LIMIT_OLDEST),
         best_effort: items(LIMIT_BEST_EFFORT),
         isDirect: fc.boolean(),
         timeoutMs: fc.integer({ min: 2000, max: 20_000 }),
