@@ -53,8 +53,17 @@ function exporter(entry: Case, queue: Block): Block {
 const QUEUE = { block_on_overflow: true, sizer: "items", queue_size: 200_000 };
 const BATCHING_QUEUE = { ...QUEUE, batch: { min_size: BATCH_RECORDS, flush_timeout: FLUSH } };
 
+/** The folder is new for each start of a server. */
+function storageOf({ side, storage }: Contender): Block {
+  if (storage === "memory") return {};
+  const fsync = side === "collector" && { fsync: storage === "disk with fsync" };
+  return { file_storage: { directory: "${env:BENCH_QUEUE}", ...fsync } };
+}
+
 export function configurationOf(entry: Case, contender: Contender): string {
   const { side, batching, engine } = contender;
+  const extensions = storageOf(contender);
+  const stored = contender.storage === "memory" ? {} : { storage: "file_storage" };
   const isBatchedBefore = side === "collector" && batching === "processor";
   const processors: Block = {
     memory_limiter: LIMITER,
@@ -68,10 +77,11 @@ export function configurationOf(entry: Case, contender: Contender): string {
   const pipeline = { receivers: ["otlp"], processors: Object.keys(processors), exporters: [exporterId] };
   return JSON.stringify(
     {
+      extensions,
       receivers: receiver(entry, engineKey),
       processors,
-      exporters: { [exporterId]: exporter(entry, isBatchedBefore ? QUEUE : BATCHING_QUEUE) },
-      service: { ...quiet, pipelines: { [entry.shape.signal]: pipeline } },
+      exporters: { [exporterId]: exporter(entry, { ...(isBatchedBefore ? QUEUE : BATCHING_QUEUE), ...stored }) },
+      service: { ...quiet, extensions: Object.keys(extensions), pipelines: { [entry.shape.signal]: pipeline } },
     },
     null,
     2,

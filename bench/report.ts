@@ -126,9 +126,15 @@ function spreadOf(values: readonly number[]): Spread {
 export function judge(rows: readonly Row[]): BarResult[] {
   return BARS.flatMap((bar) => {
     const row = rows.find((candidate) => candidate.case === bar.case && candidate.name === bar.contender);
-    const found = bar.kind === "ratio" ? row?.ratios[bar.figure] : row?.figures[bar.figure].median;
+    const found = bar.kind === "ratio" ? ratioOf(bar, row, rows) : row?.figures[bar.figure].median;
     return found === undefined ? [] : [{ ...bar, found, isMet: found <= bar.max }];
   });
+}
+
+function ratioOf({ case: name, figure, beside }: Bar, row: Row | undefined, rows: readonly Row[]): number | undefined {
+  if (beside === undefined) return row?.ratios[figure];
+  const other = rows.find((candidate) => candidate.case === name && candidate.name === beside);
+  return row && other && row.figures[figure].median / other.figures[figure].median;
 }
 
 export function formatReport({ machine, load, rows, bars, rounds }: Report): string {
@@ -193,10 +199,18 @@ function rowCells({ case: name, name: server, figures, ratios, validRounds }: Ro
   ];
 }
 
-const FIGURE_NAMES = { cpu: "CPU", startMs: "start ms", idleMib: "idle MiB", peakMib: "peak MiB" };
+const FIGURE_NAMES = {
+  cpu: "CPU",
+  startMs: "start ms",
+  idleMib: "idle MiB",
+  peakMib: "peak MiB",
+  p50Ms: "p50 ms",
+  p99Ms: "p99 ms",
+};
 
-function barCells({ case: name, contender, figure, kind, max, found, isMet }: BarResult): string[] {
-  const what = `${contender}: ${FIGURE_NAMES[figure]}${kind === "ratio" ? ", of the Collector's" : ""}`;
+function barCells({ case: name, contender, figure, kind, beside, max, found, isMet }: BarResult): string[] {
+  const share = kind === "ratio" ? `, of ${beside === undefined ? "the Collector's" : `that of ${beside}`}` : "";
+  const what = `${contender}: ${FIGURE_NAMES[figure]}${share}`;
   return [what, name, String(max), kind === "ratio" ? found.toFixed(2) : formatNumber(found), isMet ? "met" : "MISSED"];
 }
 

@@ -1,10 +1,12 @@
 /** A server under test: started on its own core, watched through /proc. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { connect } from "node:http2";
 import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 export interface ServerCommand {
@@ -29,8 +31,11 @@ export class Server {
   /** From the spawn to the first request that was answered with OK. */
   readonly startMs: number;
   readonly #process: ChildProcess;
+  /** For a queue on disk; its own. */
+  readonly #queue: string;
 
-  private constructor(child: ChildProcess, port: number, startMs: number) {
+  private constructor(child: ChildProcess, port: number, startMs: number, queue: string) {
+    this.#queue = queue;
     this.#process = child;
     this.port = port;
     this.startMs = startMs;
@@ -38,7 +43,9 @@ export class Server {
 
   static async start(server: ServerCommand, core: number, backendPort: number): Promise<Server> {
     const port = await freePort();
-    const env = { ...process.env, BENCH_PORT: String(port), BENCH_BACKEND_PORT: String(backendPort) };
+    const queue = mkdtempSync(join(tmpdir(), "signalbox-bench-queue-"));
+    const ports = { BENCH_PORT: String(port), BENCH_BACKEND_PORT: String(backendPort) };
+    const env = { ...process.env, ...ports, BENCH_QUEUE: queue };
     const startedAt = performance.now();
     const child = spawn("taskset", ["-c", String(core), ...server.command], { env, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
@@ -55,7 +62,7 @@ export class Server {
       }
       await sleep(2);
     }
-    return new Server(child, port, performance.now() - startedAt);
+    return new Server(child, port, performance.now() - startedAt, queue);
   }
 
   /** CPU time in user and system mode so far, of all threads. */
@@ -84,6 +91,7 @@ export class Server {
     const killer = setTimeout(() => this.#process.kill("SIGKILL"), STOP_TIMEOUT_MS);
     await exited;
     clearTimeout(killer);
+    rmSync(this.#queue, { recursive: true, force: true });
   }
 }
 
