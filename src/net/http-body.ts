@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Clock } from "../core/clock.ts";
 import type { DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
+import { BodyTarget } from "./body-target.ts";
 import { parseContentEncoding } from "./content-coding.ts";
 import { decodeLeased } from "./leased-decode.ts";
 import type { LeasedBody } from "./leased-decode.ts";
@@ -25,8 +26,12 @@ export interface BodySettings {
   readonly onReady: () => void;
 }
 
-/** Room for a body that does not declare its size, until it is known better. */
-const FIRST_LEASE_BYTES = 64 * 1024;
+/**
+ * A body that does not declare its size gets room for the first of these, and whenever it outgrows that for eight times
+ * as much, up to the limit: it waits with little in hand, so that those who have their room can end.
+ */
+const CHUNKED_LEASE_BYTES = 64 * 1024;
+const CHUNKED_LEASE_FACTOR = 8;
 
 /**
  * Reads the body and takes its content coding off. What the headers alone show to be wrong is refused before a byte of
@@ -35,17 +40,14 @@ const FIRST_LEASE_BYTES = 64 * 1024;
 export async function readBody(request: IncomingMessage, settings: BodySettings): Promise<LeasedBody> {
   const coding = parseContentEncoding(request.headers["content-encoding"], settings.codings);
   const declaredSize = checkDeclaredSize(request, settings.sizeMax);
-  const lease = await settings.acquire(declaredSize ?? FIRST_LEASE_BYTES);
+  const capacity = declaredSize ?? Math.min(CHUNKED_LEASE_BYTES, settings.sizeMax);
+  const lease = await settings.acquire(capacity);
+  const wire = await new BodyReader(request, { body: new BodyTarget(capacity), lease }, settings).read();
+  if (coding === undefined) return wire;
   try {
-    settings.onReady();
-    const body = await readWireBody(request, lease, settings);
-    if (coding === undefined) return { body, lease };
-    const decoded = await decodeLeased(coding, body, settings);
-    lease.release();
-    return decoded;
-  } catch (error) {
-    lease.release();
-    throw error;
+    return await decodeLeased(coding, wire.body, settings);
+  } finally {
+    wire.lease.release();
   }
 }
 
@@ -58,36 +60,78 @@ function checkDeclaredSize(request: IncomingMessage, sizeMax: number): number | 
   return size;
 }
 
-function readWireBody(request: IncomingMessage, lease: DoorLease, settings: BodySettings): Promise<Buffer> {
-  const { sizeMax, timeoutMs, clock } = settings;
-  const isDeclared = request.headers["content-length"] !== undefined;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  return new Promise<Buffer>((resolve, reject) => {
+/** One body on its way from the socket into memory that its lease covers. */
+class BodyReader {
+  readonly #request: IncomingMessage;
+  readonly #settings: BodySettings;
+  readonly #body: BodyTarget;
+  #lease: DoorLease;
+  readonly #whole = Promise.withResolvers<void>();
+  #isOver = false;
+
+  constructor(
+    request: IncomingMessage,
+    { body, lease }: { readonly body: BodyTarget; readonly lease: DoorLease },
+    settings: BodySettings,
+  ) {
+    this.#request = request;
+    this.#settings = settings;
+    this.#body = body;
+    this.#lease = lease;
+  }
+
+  /** A rejection leaves no lease behind. */
+  async read(): Promise<LeasedBody> {
+    const { timeoutMs, clock } = this.#settings;
+    const fail = (error: Error): void => this.#whole.reject(error);
     const timer = clock.after(timeoutMs, () =>
-      fail(new BodyTimeoutError(`the body was not there after ${timeoutMs} ms (${size} bytes came)`)),
+      fail(new BodyTimeoutError(`the body was not there after ${timeoutMs} ms (${this.#body.size} bytes came)`)),
     );
-    const fail = (error: Error): void => {
-      timer.cancel();
-      request.off("data", take);
-      chunks.length = 0;
-      reject(error);
-    };
-    const take = (chunk: Buffer): void => {
-      size += chunk.length;
-      if (size > sizeMax) return fail(tooLarge("is over the limit of", sizeMax));
-      if (!isDeclared) lease.resize(size);
-      chunks.push(chunk);
-    };
-    request.on("data", take);
-    request.once("end", () => {
-      timer.cancel();
-      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
-    });
-    request.once("error", (cause) =>
-      fail(new ConsumeError("retryable", `the body broke off after ${size} bytes`, { cause })),
+    const take = (chunk: Buffer): void => this.#take(chunk);
+    this.#request.on("data", take);
+    this.#request.once("end", () => this.#whole.resolve());
+    this.#request.once("error", (cause) =>
+      fail(new ConsumeError("retryable", `the body broke off after ${this.#body.size} bytes`, { cause })),
     );
-  });
+    try {
+      this.#settings.onReady();
+      await this.#whole.promise;
+      this.#lease.resize(this.#body.size);
+      return { body: this.#body.take(), lease: this.#lease };
+    } catch (error) {
+      this.#lease.release();
+      this.#body.drop();
+      throw error;
+    } finally {
+      this.#isOver = true;
+      timer.cancel();
+      // What still comes flows by, and is thrown away.
+      this.#request.off("data", take).resume();
+    }
+  }
+
+  #take(chunk: Buffer): void {
+    const { sizeMax } = this.#settings;
+    const size = this.#body.size + chunk.length;
+    if (size > sizeMax) this.#whole.reject(tooLarge("is over the limit of", sizeMax));
+    else if (size <= this.#body.capacity) this.#body.push(chunk);
+    else this.#takeWithMoreRoom(chunk, size).catch((error: Error) => this.#whole.reject(error));
+  }
+
+  /** Nothing is read while it waits for room. */
+  async #takeWithMoreRoom(chunk: Buffer, size: number): Promise<void> {
+    const { acquire, sizeMax } = this.#settings;
+    this.#request.pause();
+    const capacity = Math.min(sizeMax, Math.max(size, this.#body.capacity * CHUNKED_LEASE_FACTOR));
+    const larger = await acquire(capacity);
+    // It was given up meanwhile: too late, or the sender is gone.
+    if (this.#isOver) return larger.release();
+    this.#body.grow(capacity);
+    this.#body.push(chunk);
+    this.#lease.release();
+    this.#lease = larger;
+    this.#request.resume();
+  }
 }
 
 function tooLarge(what: string, sizeMax: number): ConsumeError {

@@ -15,6 +15,7 @@ import { answerBroken, isAnswering } from "./http-broken.ts";
 import { observeExchange } from "./http-exchange.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import { waitOrCut } from "./graceful-stop.ts";
+import { linger } from "./linger.ts";
 import { closeListening, listen } from "./listener.ts";
 import type { ListenSettings } from "./listener.ts";
 import { createServer } from "./node-http.ts";
@@ -93,7 +94,10 @@ export interface HttpTimeouts {
   readonly bodyMs: number;
   /** How long a connection without a request stays open. */
   readonly idleMs: number;
-  /** How long what still comes is read and thrown away, after an answer that did not wait for the body. */
+  /**
+   * After an answer that did not wait for the body, what still comes is read and thrown away: until nothing has come for
+   * this long, and no longer than `bodyMs`.
+   */
   readonly lingerMs: number;
   /** How long an answer may wait for a client that does not read it; then the connection is closed. */
   readonly writeMs: number;
@@ -102,8 +106,8 @@ export interface HttpTimeouts {
 /**
  * The bets: honest senders need less than 10 s for their headers and a minute for 64 MiB (9 Mbit/s); exporters that
  * send every few seconds keep their connection. Lost: the request is answered 408, the connection is opened anew.
- * Lingering lets a sender read a 413 before it learns that nobody takes its bytes; cut off at once, many see ECONNRESET
- * instead, and try again.
+ * Lingering lets a sender read a 413 or 503: many write all of their body first, and cut off before they are done they see
+ * ECONNRESET instead. Reading costs no memory, and holds the connection no longer than a body does.
  */
 const TIMEOUTS: HttpTimeouts = {
   headersMs: 10_000,
@@ -138,10 +142,11 @@ export class HttpDoor {
       this.#unused.add(socket);
       socket.once("close", () => this.#unused.delete(socket));
     });
-    this.#server.on("request", (request, response) => this.#serve(request, response, false));
+    this.#server.on("request", (request, response) => this.#serve(request, response, "nothing"));
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#answerBroken(error, socket));
     // A sender that asks first gets its "100 Continue" when the door is about to read, not before.
-    this.#server.on("checkContinue", (request, response) => this.#serve(request, response, true));
+    this.#server.on("checkContinue", (request, response) => this.#serve(request, response, "continue"));
+    this.#server.on("checkExpectation", (request, response) => this.#serve(request, response, "unknown"));
   }
 
   #createServer(): Server {
@@ -186,7 +191,7 @@ export class HttpDoor {
     return closed;
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse, asksFirst: boolean): void {
+  #serve(request: IncomingMessage, response: ServerResponse, expects: Exchange["expects"]): void {
     this.#unused.delete(request.socket);
     const abort = new AbortController();
     response.once("close", () => {
@@ -195,7 +200,7 @@ export class HttpDoor {
     // Errors of a dying connection: reading reports what matters of them, and without a listener they would be thrown.
     request.on("error", () => abort.abort());
     response.on("error", () => abort.abort());
-    const exchange: Exchange = { request, response, asksFirst, signal: abort.signal, responseBytes: 0 };
+    const exchange: Exchange = { request, response, expects, signal: abort.signal, responseBytes: 0 };
     if (this.#settings.observe !== undefined) this.#observe(exchange, this.#settings.observe);
     this.#answer(exchange)
       .then((answer) => this.#send(exchange, answer))
@@ -214,12 +219,15 @@ export class HttpDoor {
   }
 
   async #answer(exchange: Exchange): Promise<HttpAnswer> {
-    const { request } = exchange;
+    const { request, expects } = exchange;
     const { cors } = this.#settings;
     if (cors !== undefined && Cors.isPreflight(request.method, request.headers)) {
       return { status: 204, headers: cors.preflightHeaders(request.headers) };
     }
     const mediaType = parseMediaType(request.headers["content-type"]);
+    if (expects === "unknown") {
+      return this.#fault(417, "417 expectation failed: found another than 100-continue, leave Expect out", mediaType);
+    }
     const found = this.#findRoute(request, mediaType);
     if ("status" in found) return found;
     if (found.body !== undefined && !found.body.mediaTypes.includes(mediaType)) {
@@ -260,7 +268,7 @@ export class HttpDoor {
   }
 
   #bodySettings(exchange: Exchange, { sizeMax, codings }: NonNullable<HttpRoute["body"]>): BodySettings {
-    const { response, asksFirst, signal } = exchange;
+    const { response, expects, signal } = exchange;
     const { budget, clock } = this.#settings;
     return {
       sizeMax,
@@ -269,7 +277,7 @@ export class HttpDoor {
       clock,
       acquire: (bytes) => budget.acquire(bytes, clock.nowMs() + DOOR_WAIT_MS_DEFAULT, signal),
       onReady: () => {
-        if (asksFirst) response.writeContinue();
+        if (expects === "continue") response.writeContinue();
       },
     };
   }
@@ -310,7 +318,7 @@ export class HttpDoor {
     // Of nothing, node:http would make a second piece for the socket.
     if (body.length === 0) response.end();
     else response.end(body);
-    if (!request.complete) this.#linger(request, closesAfterwards);
+    if (!request.complete) linger(request, { ...this.#timeouts, clock: this.#settings.clock, closesAfterwards });
     if (request.socket.writableLength > 0) this.#cutSlowReader(request.socket, response);
   }
 
@@ -333,26 +341,14 @@ export class HttpDoor {
     const timer = this.#settings.clock.after(this.#timeouts.lingerMs, () => socket.destroy());
     socket.once("close", () => timer.cancel());
   }
-
-  /** The sender is still sending a body that nobody wants: see TIMEOUTS.lingerMs. node:http throws the bytes away meanwhile. */
-  #linger(request: IncomingMessage, closesAfterwards: boolean): void {
-    const timer = this.#settings.clock.after(this.#timeouts.lingerMs, () => {
-      if (!request.complete) request.socket.destroy();
-    });
-    request.socket.once("close", () => timer.cancel());
-    request.once("end", () => {
-      timer.cancel();
-      if (closesAfterwards) request.socket.end();
-    });
-  }
 }
 
 /** One request and its response while the door works on it. */
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** The sender waits for "100 Continue" before it sends the body. */
-  readonly asksFirst: boolean;
+  /** Of the header Expect. "continue": the sender waits for "100 Continue" before it sends the body. */
+  readonly expects: "nothing" | "continue" | "unknown";
   readonly signal: AbortSignal;
   /** Of the answer's body, once there is one. */
   responseBytes: number;

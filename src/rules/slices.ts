@@ -1,13 +1,12 @@
 import type { Batch } from "../core/batch.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Signal } from "../core/signal.ts";
 
 /** How long the gateway does nothing else: short beside the second in which a sender expects its answer. */
 const SLICE_MS = 20;
 
 /** Visits all that stands in a batch, at once or, where the batch is large, in slices. */
 export function visitAll<T>(
-  batch: Batch<Signal>,
+  batch: Batch,
   items: Iterable<T>,
   clock: Clock,
   visit: (item: T) => void,

@@ -23,6 +23,7 @@ interface DoorUnderTest {
 }
 
 interface TestSettings {
+  readonly sizeMax?: number;
   readonly handle?: (request: HttpRequest) => Promise<HttpAnswer>;
   readonly budget?: OpenBudget;
   readonly clock?: Clock;
@@ -49,7 +50,7 @@ async function openDoor(settings: TestSettings = {}): Promise<DoorUnderTest> {
     {
       method: "POST",
       path: "/in",
-      body: { sizeMax: SIZE_MAX, mediaTypes: ["text/plain", "text/csv"] },
+      body: { sizeMax: settings.sizeMax ?? SIZE_MAX, mediaTypes: ["text/plain", "text/csv"] },
       handle: take,
       refuse,
     },
@@ -217,6 +218,68 @@ describe("bodies", () => {
     expect((await connection.answer()).status).toBe(413);
     connection.write("x".repeat(SIZE_MAX + 5)).write(`${post(2)}ok`);
     expect((await connection.answer()).body.toString()).toBe("ok");
+  });
+
+  it("reads on behind a refusal for as long as the sender sends, and no longer than a body may take", async () => {
+    const clock = new TestClock();
+    const { port } = await openDoor({ clock, timeouts: { lingerMs: 500, bodyMs: 2_000 } });
+    const connection = open(port).write(post(50_000_000));
+    expect((await connection.answer()).status).toBe(413);
+    connection.socket.setNoDelay(true);
+    const closed = connection.closed().then(() => "closed");
+    for (let count = 0; count < 3; count++) {
+      await connection.write("x".repeat(1000)).flushed();
+      // The kernel has it, so one of the door's next turns reads it.
+      for (let turns = 0; turns < 20; turns++) await settle();
+      await clock.advance(500);
+      expect(await Promise.race([closed, settle().then(() => "open")])).toBe("open");
+    }
+    await connection.write("x").flushed();
+    await clock.advance(500);
+    expect(await closed).toBe("closed");
+  });
+
+  it("answers 417 to an expectation that it does not know", async () => {
+    const { port, seen } = await openDoor();
+    const answer = await open(port)
+      .write(post(2, ["content-type: text/plain", "expect: foo"]))
+      .write("hi")
+      .answer();
+    expect([answer.status, seen.length]).toEqual([417, 0]);
+    expect(answer.body.toString()).toContain("100-continue");
+  });
+
+  it("waits with little in hand where a body in chunks outgrows its room", async () => {
+    const budget = new OpenBudget(600_000);
+    const { port, seen } = await openDoor({ budget, sizeMax: 500_000 });
+    const first = open(port).write(post(500_000)).write("x");
+    while (budget.leasedBytes < 500_000) await settle();
+    const text = "y".repeat(100_000);
+    const second = open(port)
+      .write(post("chunked"))
+      .write(`${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`);
+    while (budget.waiterCount === 0) await settle();
+    expect(budget.leasedBytes).toBe(500_000 + 64 * 1024);
+    first.write("x".repeat(499_999));
+    expect((await first.answer()).status).toBe(200);
+    expect((await second.answer()).body.toString()).toBe(text);
+    expect(seen).toHaveLength(2);
+    while (budget.leasedBytes > 0) await settle();
+    expect(budget.leasedBytesPeak).toBeLessThanOrEqual(600_000);
+  });
+
+  it("gives back the room of a body in chunks whose sender goes away while it waits for more", async () => {
+    const budget = new OpenBudget(600_000);
+    const { port } = await openDoor({ budget, sizeMax: 500_000 });
+    open(port).write(post(500_000)).write("x");
+    while (budget.leasedBytes < 500_000) await settle();
+    const second = open(port)
+      .write(post("chunked"))
+      .write(`186a0\r\n${"y".repeat(100_000)}\r\n`);
+    while (budget.waiterCount === 0) await settle();
+    second.destroy();
+    while (budget.leasedBytes > 500_000) await settle();
+    expect(budget.waiterCount).toBe(0);
   });
 
   it("closes the connection of a refused sender that does not come to an end", async () => {

@@ -1,6 +1,6 @@
 import type { Batch } from "../../core/batch.ts";
 import type { ProcessorFactory } from "../../core/component.ts";
-import { type Signal, SIGNALS } from "../../core/signal.ts";
+import { SIGNALS } from "../../core/signal.ts";
 import { compileActions } from "../../rules/attribute-actions.ts";
 import { editingProcessor } from "../../rules/editing-processor.ts";
 import { visitAll } from "../../rules/slices.ts";
@@ -21,6 +21,6 @@ export const resourceProcessorFactory: ProcessorFactory<ResourceConfig> = {
   },
 };
 
-function* resourceLists(batch: Batch<Signal>): Iterable<Attributes> {
+function* resourceLists(batch: Batch): Iterable<Attributes> {
   for (const group of batch.view.resourceGroups()) yield group.resource.attributes;
 }
