@@ -15,6 +15,7 @@ export interface Ports {
 
 export interface Contender {
   readonly name: ContenderName;
+  readonly queueFolder: string;
   readonly command: readonly [string, ...string[]];
   readonly isReady: (stdout: string, stderr: string) => boolean;
   /** Writes its configuration; another `variant` differs, so that a reload has something to do. */
@@ -47,6 +48,7 @@ export function createSignalbox(settings: SignalboxSettings): Contender {
   const configPath = join(folder, "gateway.yaml");
   return {
     name: "signalbox",
+    queueFolder: settings.queueFolder,
     command: [
       process.execPath,
       "--conditions=signalbox-source",
@@ -74,6 +76,7 @@ export function createCollector(settings: ContenderSettings, binary: string): Co
   const configPath = join(settings.folder, "collector.yaml");
   return {
     name: "collector",
+    queueFolder: settings.queueFolder,
     command: [binary, "--config", configPath],
     isReady: (_stdout, stderr) => stderr.includes("Everything is ready"),
     writeConfiguration: (variant) =>

@@ -1,5 +1,5 @@
 import { DESTINATIONS } from "./contenders.ts";
-import type { History, Life, Receipt, SentRequest } from "./history.ts";
+import type { History, Interval, Life, Receipt, SentRequest } from "./history.ts";
 import { lostBecause } from "./judge.ts";
 
 /**
@@ -13,6 +13,36 @@ export function checkLedgers(history: History): string[] {
     const ledger = readLedger(life.output);
     return checkLife(ledger, history, life).map((sentence) => `the ledger of life ${index + 1}: ${sentence}`);
   });
+}
+
+/** What of `signalbox ledger --json` is looked at. */
+export interface LedgerReport {
+  readonly ever: {
+    readonly receivers: readonly object[];
+    readonly destinations: readonly ({ readonly destination: string } & object)[];
+  };
+  readonly imbalances: readonly string[];
+}
+
+/** The ledger over all lives, those that ended by SIGKILL included, as it was left in the storage. */
+export function checkLedgerReport({ ever, imbalances }: LedgerReport, history: History): string[] {
+  const rows = [
+    ...ever.receivers.map((row, index) => [`receivers.${index}`, row] as const),
+    ...ever.destinations.map((row) => [`exporters.${row.destination} `, row] as const),
+  ];
+  const ledger = new Map(rows.map(([name, row]) => [name, countsOf(row)]));
+  const always = { startMs: 0, endMs: Number.POSITIVE_INFINITY };
+  const accepted = sumOf(ledger, "receivers.", ["accepted"]);
+  const sentences = [
+    ...imbalances,
+    ...outside("accepted", accepted, acceptedBounds(history.requests, always)),
+    ...DESTINATIONS.flatMap((destination) => checkCounts(destination, ledger, history, always)),
+  ];
+  return sentences.map((sentence) => `the ledger over all lives: ${sentence}`);
+}
+
+function countsOf(row: object): Map<string, number> {
+  return new Map(Object.entries(row).filter((entry): entry is [string, number] => typeof entry[1] === "number"));
 }
 
 /** Rows by name, and the counts in each. */
@@ -49,7 +79,7 @@ interface Bounds {
 }
 
 /** What senders know was acknowledged in this life, and what may have been besides. */
-function acceptedBounds(requests: readonly SentRequest[], { startMs, endMs }: Life): Bounds {
+function acceptedBounds(requests: readonly SentRequest[], { startMs, endMs }: Interval): Bounds {
   let least = 0;
   let most = 0;
   for (const { count, acknowledgedMs, unanswered } of requests) {
@@ -62,21 +92,33 @@ function acceptedBounds(requests: readonly SentRequest[], { startMs, endMs }: Li
 }
 
 function checkDestination(destination: string, ledger: Ledger, history: History, life: Life): string[] {
-  const prefix = [...ledger.keys()].find((name) => name.startsWith("exporters.") && name.includes(`/${destination} `));
-  if (prefix === undefined) return [];
-  const sum = (keys: readonly string[]): number => sumOf(ledger, prefix, keys);
-  const came = sum(["carried_over", "admitted", "replayed"]);
-  const went = sum(["sent", "rejected", "expired", "dead_lettered", "dropped", "evicted", "queued", "in_flight"]);
-  const receipts = history.receipts.filter(
-    (receipt) =>
-      receipt.destination === destination && receipt.arrivedMs >= life.startMs && receipt.arrivedMs <= life.endMs,
-  );
-  const bounds = (outcome: Receipt["outcome"]): Bounds => receiptBounds(receipts, outcome, history);
+  const name = rowOf(destination, ledger);
+  if (name === undefined) return [];
+  const came = sumOf(ledger, name, ["carried_over", "admitted", "replayed"]);
+  const went = sumOf(ledger, name, WAYS_OUT);
   return [
-    ...(came === went ? [] : [`${prefix}: ${came} came and ${went} went`]),
-    ...outside(`${prefix}: sent`, sum(["sent"]), bounds("taken")),
+    ...(came === went ? [] : [`${name}: ${came} came and ${went} went`]),
+    ...checkCounts(destination, ledger, history, life),
+  ];
+}
+
+const WAYS_OUT = ["sent", "rejected", "expired", "dead_lettered", "dropped", "evicted", "queued", "in_flight"];
+
+function rowOf(destination: string, ledger: Ledger): string | undefined {
+  return [...ledger.keys()].find((name) => name.startsWith("exporters.") && name.includes(`/${destination} `));
+}
+
+function checkCounts(destination: string, ledger: Ledger, history: History, { startMs, endMs }: Interval): string[] {
+  const name = rowOf(destination, ledger);
+  if (name === undefined) return [];
+  const receipts = history.receipts.filter(
+    (receipt) => receipt.destination === destination && receipt.arrivedMs >= startMs && receipt.arrivedMs <= endMs,
+  );
+  const sum = (keys: readonly string[]): number => sumOf(ledger, name, keys);
+  return [
+    ...outside(`${name}: sent`, sum(["sent"]), receiptBounds(receipts, "taken", history)),
     // What a backend refuses for good is rejected, or kept as a dead letter.
-    ...outside(`${prefix}: rejected`, sum(["rejected", "dead_lettered"]), bounds("rejected")),
+    ...outside(`${name}: rejected`, sum(["rejected", "dead_lettered"]), receiptBounds(receipts, "rejected", history)),
   ];
 }
 

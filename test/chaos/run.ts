@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { signalbox } from "../e2e/peers.ts";
 import { freePort } from "../support/processes.ts";
 import { seeded } from "../support/seeded.ts";
 import { Backend, type BackendServer } from "./backend.ts";
@@ -18,7 +19,7 @@ import { BACKEND_FAULTS, DISK_FAULTS, isOneOf, type Lane, type PlannedFault } fr
 import { GrpcBackend } from "./grpc-backend.ts";
 import { type Fault, History } from "./history.ts";
 import { HttpBackend } from "./http-backend.ts";
-import { checkLedgers } from "./ledger-check.ts";
+import { checkLedgerReport, checkLedgers, type LedgerReport } from "./ledger-check.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { createGrpcSender, createHttpSender, Load } from "./senders.ts";
 import { Supervised } from "./supervised.ts";
@@ -98,10 +99,18 @@ class Run {
     await load.finish(SETTLE_MS);
     await this.#settle(gateway);
     for (const { server } of this.#backends) await server.cut();
-    // The Collector has no such thing.
-    if (contender.name === "signalbox")
-      for (const sentence of checkLedgers(this.#history)) this.#history.problem(sentence);
+    await this.#checkLedger(contender);
     return { history: this.#history, verdict: judge(this.#history) };
+  }
+
+  /** The Collector has no such thing. */
+  async #checkLedger({ name, queueFolder }: Contender): Promise<void> {
+    if (name !== "signalbox") return;
+    await using command = signalbox(["ledger", "--json", "--storage", queueFolder]);
+    await command.exit();
+    const report = JSON.parse(command.stdout) as LedgerReport;
+    const sentences = [...checkLedgers(this.#history), ...checkLedgerReport(report, this.#history)];
+    for (const sentence of sentences) this.#history.problem(sentence);
   }
 
   async #startBackends(): Promise<Ports> {
