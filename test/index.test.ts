@@ -36,4 +36,25 @@ service: { telemetry: { metrics: { level: none } }, pipelines: { logs: { receive
 `;
     await expect(startGateway({ configuration: { name: "here.yaml", text } })).rejects.toThrow("otlp/2");
   });
+
+  test("reload() puts another configuration in force on the same port, or says why not and changes nothing", async () => {
+    const text = (exporter: string): string => `
+receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:0" } } } }
+exporters: { ${exporter} }
+service: { telemetry: { metrics: { level: none } }, pipelines: { logs: { receivers: [otlp], exporters: [debug] } } }
+`;
+    const named = (exporter: string): { name: string; text: string } => ({ name: "here.yaml", text: text(exporter) });
+    const gateway = await startGateway({ configuration: named("debug: { output_paths: [stderr], verbosity: basic }") });
+    const address = gateway.listening[0]!.address;
+    expect(await gateway.reload()).toEqual([]);
+    expect(await gateway.reload(named("debug: { output_paths: [stderr], verbosity: normal }"))).toEqual([
+      "exporters.debug changed",
+    ]);
+    const bad = gateway.reload(named("debug: { verbosty: normal }"));
+    await expect(bad).rejects.toThrow('did you mean "verbosity"?');
+    expect(gateway.listening).toMatchObject([{ address }]);
+    expect(await gateway.reload()).toEqual([]);
+    await gateway.shutdown();
+    await expect(gateway.reload()).rejects.toThrow("the gateway is stopping");
+  });
 });
