@@ -123,6 +123,7 @@ async function main(): Promise<boolean> {
 
     const fresh = await startGateway(empty, DEAD_PORT);
     const freshMib = await rest(fresh, "started with an empty queue");
+    const freshMs = fresh.startMs;
     await fresh.stop();
 
     const restarted = await startGateway(full, DEAD_PORT);
@@ -136,7 +137,8 @@ async function main(): Promise<boolean> {
     await rest(delivering, "all delivered");
     await delivering.stop();
 
-    return judge({ queued: fullMib - emptyMib, restarted: restartedMib - freshMib, restartMs, arrived: drained.tally });
+    const memory = { queued: fullMib - emptyMib, restarted: restartedMib - freshMib };
+    return judge({ ...memory, restartMs, freshMs, arrived: drained.tally });
   } finally {
     await Promise.all([backend.stop(), generator.stop()]);
     rmSync(folder, { recursive: true, force: true });
@@ -147,10 +149,14 @@ interface Found {
   readonly queued: number;
   readonly restarted: number;
   readonly restartMs: number;
+  readonly freshMs: number;
   readonly arrived: BackendAnswer["tally"];
 }
 
-function judge({ queued, restarted, restartMs, arrived }: Found): boolean {
+function judge({ queued, restarted, restartMs, freshMs, arrived }: Found): boolean {
+  const { received, duplicated, unknown } = arrived;
+  const isOnce = received === REQUESTS * SHAPE.recordsPerRequest && duplicated + unknown === 0;
+  const restart = `${restartMs.toFixed(0)} ms, with an empty queue ${freshMs.toFixed(0)} ms`;
   const rows: readonly (readonly [string, boolean])[] = [
     [`memory of what is queued: ${queued.toFixed(0)} MiB (bar ${MEMORY_BAR_MIB})`, queued <= MEMORY_BAR_MIB],
     [`the same after a restart: ${restarted.toFixed(0)} MiB (bar ${MEMORY_BAR_MIB})`, restarted <= MEMORY_BAR_MIB],
@@ -158,7 +164,7 @@ function judge({ queued, restarted, restartMs, arrived }: Found): boolean {
       `restart until requests are answered: ${restartMs.toFixed(0)} ms (bar ${START_BAR_MS})`,
       restartMs <= START_BAR_MS,
     ],
-    [`delivered once each: ${JSON.stringify(arrived)}`, true],
+    [`delivered: ${received} records, ${duplicated} twice`, isOnce],
   ];
   for (const [text, isMet] of rows) process.stdout.write(`${isMet ? "met   " : "MISSED"} ${text}\n`);
   return rows.every(([, isMet]) => isMet);
