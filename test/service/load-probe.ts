@@ -19,7 +19,13 @@ const { folders, builtInTypes, probe, edits } = JSON.parse(process.argv[2] ?? "{
 const nothing = (): void => undefined;
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing, with: () => silent };
 const counter = { add: nothing };
-const meter = { shows: () => false, counter: () => counter, gauge: nothing, observableGauge: nothing, histogram: nothing };
+const meter = {
+  shows: () => false,
+  counter: () => counter,
+  gauge: nothing,
+  observableGauge: nothing,
+  histogram: nothing,
+};
 const clock = { nowMs: () => 0, nowUnixNano: () => 0n, monotonicMs: () => 0, after: () => ({ cancel: nothing }) };
 
 const load = (): ReturnType<typeof loadProcessors> => loadProcessors(folders, { builtInTypes: builtInTypes ?? [] });
