@@ -89,7 +89,7 @@ export class SegmentFiles {
   }
 
   async close(): Promise<void> {
-    for (const segment of [...this.#open.keys()]) await this.#close(segment);
+    for (const segment of this.#open.keys()) await this.#close(segment);
   }
 
   #opened(segment: number): Promise<DiskFile> {

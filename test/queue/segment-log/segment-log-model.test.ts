@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import type { SegmentLog } from "../../../src/queue/segment-log/segment-log.ts";
@@ -103,13 +104,13 @@ class Life {
     for (const { ref, admittedUnixMs: id, size } of entries) {
       const key = refKey(ref);
       if (this.live.has(key)) continue;
-      expect(this.#failedIds.has(id), `entry ${key} of admission ${id} came back`).toBe(true);
+      assert.ok(this.#failedIds.has(id), `entry ${key} of admission ${id} came back`);
       this.live.set(key, { ref, id, size });
     }
     const found = new Set(entries.map(({ ref }) => refKey(ref)));
     for (const key of this.live.keys()) {
       if (found.has(key)) continue;
-      expect(this.#failedKeys.has(key), `entry ${key} is gone`).toBe(true);
+      assert.ok(this.#failedKeys.has(key), `entry ${key} is gone`);
       this.live.delete(key);
     }
     this.#compare(seen, states, totals);
@@ -165,7 +166,7 @@ class Life {
 
   async readAll(): Promise<void> {
     for (const { ref, id, size } of this.live.values()) {
-      expect(await bytesOf(this.log, ref)).toEqual(Buffer.concat(payload(id, size).slices));
+      assert.deepEqual(await bytesOf(this.log, ref), Buffer.concat(payload(id, size).slices));
     }
   }
 
@@ -196,9 +197,9 @@ class Life {
       for (const [key, value] of found) this.states.set(key, value);
       return;
     }
-    expect(Object.fromEntries(totals)).toEqual(Object.fromEntries(this.totals));
-    expect(new Set(seen.map(({ key }) => key))).toEqual(new Set(this.seen.keys()));
-    expect(Object.fromEntries(found)).toEqual(Object.fromEntries(this.states));
+    assert.deepEqual(new Map(totals), this.totals);
+    assert.deepEqual(new Set(seen.map(({ key }) => key)), new Set(this.seen.keys()));
+    assert.deepEqual(new Map(found), this.states);
   }
 }
 
