@@ -49,7 +49,7 @@ const HEAD = [
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
-    seconds: { type: "string", default: "12" },
+    seconds: { type: "string", default: "8" },
     "inside-small-disk": { type: "boolean", default: false },
   },
 });
