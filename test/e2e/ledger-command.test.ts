@@ -1,10 +1,10 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { LedgerReport } from "../../src/service/ledger-report.ts";
 import { freePort } from "../support/processes.ts";
 import { grpcDoor, numberedRequest } from "./numbered-load.ts";
-import { signalbox, startGateway, TestFolder } from "./peers.ts";
+import { signalbox, startGateway as start, TestFolder } from "./peers.ts";
 
 async function run(args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
   await using command = signalbox(args);
@@ -109,4 +109,11 @@ every equation holds
 /** Names and sizes: looking must change nothing. */
 function listing(folder: string): string[] {
   return readdirSync(folder).map((name) => `${name} ${statSync(join(folder, name)).size}`);
+}
+
+/** A gateway that does not outlive its test, however that ends. */
+async function startGateway(config: string): ReturnType<typeof start> {
+  const started = await start(config);
+  onTestFinished(() => started.gateway[Symbol.asyncDispose]());
+  return started;
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { eventually, freePort } from "../support/processes.ts";
 import { SLOW_TESTS } from "../support/slow-tests.ts";
 import { CountingBackend, grpcDoor, httpDoor, ledgerItems, NumberedLoad, readMetrics } from "./numbered-load.ts";
-import { startGateway, TestFolder } from "./peers.ts";
+import { startGateway as start, TestFolder } from "./peers.ts";
 
 const KILLS = SLOW_TESTS ? 20 : 3;
 const SAMPLE_MS = 30;
@@ -144,4 +144,11 @@ class Sampler {
 
 function labelOf(series: string, label: string): string {
   return new RegExp(`[{,]${label}="([^"]*)"`).exec(series)?.[1] ?? "";
+}
+
+/** A gateway that does not outlive its test, however that ends. */
+async function startGateway(config: string): ReturnType<typeof start> {
+  const started = await start(config);
+  onTestFinished(() => started.gateway[Symbol.asyncDispose]());
+  return started;
 }

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { eventually, freePort } from "../support/processes.ts";
 import { SLOW_TESTS } from "../support/slow-tests.ts";
 import { CountingBackend, grpcDoor, httpDoor, ledgerItems, NumberedLoad, readMetrics } from "./numbered-load.ts";
-import { startGateway, TestFolder } from "./peers.ts";
+import { startGateway as start, TestFolder } from "./peers.ts";
 
 /** Ten minutes by `npm run test:slow`. */
 const OVERLOAD_S = SLOW_TESTS ? 600 : 20;
@@ -94,4 +94,11 @@ service:
 function peakMibOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+}
+
+/** A gateway that does not outlive its test, however that ends. */
+async function startGateway(config: string): ReturnType<typeof start> {
+  const started = await start(config);
+  onTestFinished(() => started.gateway[Symbol.asyncDispose]());
+  return started;
 }
