@@ -8,6 +8,7 @@ import type { Sabotage } from "./contenders.ts";
 import { DEFAULT_KINDS, FAULT_KINDS, type FaultKind, isOneOf, planFaults } from "./fault-plan.ts";
 import { formatEvidence, formatVerdict } from "./report.ts";
 import { runChaos } from "./run.ts";
+import { isInside, mountSmallDisk, runInside } from "./small-disk.ts";
 
 const USAGE = `npm run chaos -- [options]
   --seed N            draws the faults; default 1
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     only: { type: "string", multiple: true, default: [] },
     against: { type: "string", default: "signalbox" },
     sabotage: { type: "string" },
+    "inside-small-disk": { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -35,8 +37,13 @@ const { values } = parseArgs({
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+const isCollector = values.against === "collector";
+
+// No disk of ours can play tricks on the Collector: it gets a real one, small enough to be filled.
+const inside = isCollector && !isInside(process.argv) ? runInside(process.argv.slice(2)) : undefined;
+
 if (values.help) say(USAGE);
-else process.exitCode = await runSeeds();
+else process.exitCode = inside ?? (await runSeeds());
 
 async function runSeeds(): Promise<number> {
   const first = Number(values.seed);
@@ -49,15 +56,21 @@ async function runSeeds(): Promise<number> {
 }
 
 async function runSeed(seed: number): Promise<boolean> {
-  const kinds = values.only.length > 0 ? values.only.map(kindNamed) : DEFAULT_KINDS;
+  using smallDisk = isInside(process.argv) ? mountSmallDisk() : undefined;
+  const wanted = values.only.length > 0 ? values.only.map(kindNamed) : DEFAULT_KINDS;
+  const possible = smallDisk === undefined ? [] : ["disk_full"];
+  const kinds = isCollector ? wanted.filter((kind) => !kind.startsWith("disk") || possible.includes(kind)) : wanted;
+  const left = wanted.filter((kind) => !kinds.includes(kind));
+  if (left.length > 0) say(`left out: ${left.join(", ")}: this machine has no disk that does so to the Collector`);
   const plan = planFaults({ seed, faults: Number(values.faults), seconds: Number(values.seconds), kinds });
   say(`seed ${seed}: ${plan.length} faults in ${values.seconds} s against ${values.against}`);
   const { verdict, history } = await runChaos({
     seed,
     plan,
-    against: values.against === "collector" ? "collector" : "signalbox",
+    against: isCollector ? "collector" : "signalbox",
+    smallDisk,
     sabotage: values.sabotage === undefined ? undefined : sabotageNamed(values.sabotage),
-    collector: values.against === "collector" ? collectorBinary() : undefined,
+    collector: isCollector ? collectorBinary() : undefined,
     ...(values.verbose && { say }),
   });
   say(formatVerdict(verdict));
