@@ -167,8 +167,12 @@ class JsonEncoder {
     while (walker.next()) {
       const field = message.byNumber[walker.number];
       if (field === undefined) continue;
-      if (field.message === undefined) this.#writeField(object, field, walker);
-      else {
+      const isLongText = field.type === "string" && walker.valueEnd - walker.valueStart > LONG_TEXT_BYTES;
+      if (field.message === undefined && !isLongText) this.#writeField(object, field, walker);
+      else if (field.message === undefined) {
+        object.next(field);
+        yield* this.#textSteps(walker.bytes, walker.valueStart, walker.valueEnd);
+      } else {
         object.next(field);
         yield* this.steps(field.message, walker.bytes, walker.valueStart, walker.valueEnd);
       }
@@ -247,7 +251,6 @@ class JsonEncoder {
   }
 
   #writeText(bytes: Uint8Array, start: number, end: number): void {
-    if (end - start > LONG_TEXT_BYTES) this.#out.makeRoom(escapedSize(bytes, start, end));
     let plainStart = start;
     let isAscii = true;
     for (let offset = start; offset < end; offset++) {
@@ -262,6 +265,20 @@ class JsonEncoder {
     if (plainStart < end) this.#writeSpan(bytes, plainStart, end, isAscii);
   }
 
+  /** Cut before a byte that begins a character, so that the parts read as the whole does, also where it is no UTF-8. */
+  *#textSteps(bytes: Uint8Array, start: number, end: number): Iterable<undefined> {
+    this.#out.makeRoom(escapedSize(bytes, start, end));
+    this.#out.byte(QUOTE);
+    for (let from = start; from < end;) {
+      let to = Math.min(from + LONG_TEXT_BYTES, end);
+      while (to < end && (bytes[to]! & 0xc0) === 0x80) to++;
+      this.#writeText(bytes, from, to);
+      from = to;
+      yield;
+    }
+    this.#out.byte(QUOTE);
+  }
+
   /** Characters that need no escape. No byte of a multi-byte character is below 0x80, so a span never cuts a valid one. */
   #writeSpan(bytes: Uint8Array, start: number, end: number, isAscii: boolean): void {
     if (isAscii || isUtf8(bytes.subarray(start, end))) this.#out.copy(bytes, start, end);
@@ -274,7 +291,7 @@ const ESCAPES: readonly string[] = Array.from({ length: BACKSLASH + 1 }, (_, byt
   JSON.stringify(String.fromCharCode(byte)).slice(1, -1),
 );
 
-/** A text above this is measured before it is written: all of it may be escaped, which takes six times its bytes. */
+/** A text above this is measured, because all of it may be escaped, which takes six times its bytes, and written in steps. */
 const LONG_TEXT_BYTES = 1024 * 1024;
 
 function escapedSize(bytes: Uint8Array, start: number, end: number): number {

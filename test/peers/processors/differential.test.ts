@@ -7,7 +7,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ClientMetadata } from "../../../src/core/client-metadata.ts";
 import { type Signal, SIGNALS } from "../../../src/core/signal.ts";
-import { fuzz } from "../../support/fuzz.ts";
+import { fuzz, FUZZ_TIMES } from "../../support/fuzz.ts";
 import { openProcessor, Refused, type RunProcessor } from "../../rules/run-processor.ts";
 import { decodeReference, encodeReference } from "../../wire/otlp/reference.ts";
 import { findContribCollector, PEER_HINT } from "../find.ts";
@@ -19,6 +19,9 @@ import { patternCases, patternRequest } from "./pattern-cases.ts";
 import { upstreamCases } from "./upstream-cases.ts";
 
 const { seed: SEED, numRuns: RUNS } = fuzz(30);
+
+/** Of the ordinary number of runs, on a slow machine; a longer run has as much more. */
+const USUAL_RUN_MS = 120_000;
 const RANDOM_CASES = { attributes: 30, resource: 12 };
 
 const HEADERS: Headers = { "x-tenant": "tenant-7", "x-multi": ["one", "two"] };
@@ -77,7 +80,7 @@ describe.skipIf(binary === undefined)(`the same configuration in the Collector a
       }
     }
     expect(compared).toBeGreaterThan(cases.length * RUNS);
-  }, 120_000);
+  }, USUAL_RUN_MS * Math.max(1, FUZZ_TIMES));
 
   test("reads patterns alike: what they match, and what their groups catch", async () => {
     const cases = patternCases(SEED);

@@ -35,10 +35,15 @@ receivers:
     protocols:
       grpc: { endpoint: "127.0.0.1:0" }
       http: { endpoint: "127.0.0.1:0", read_timeout: 2s }
-exporters: { debug: {} }
+processors:
+  attributes: { actions: [{ pattern: "^x.*", action: delete }, { key: e, value: 1, action: upsert }] }
+  resource: { attributes: [{ key: a, value: b, action: upsert }] }
+exporters:
+  debug: {}
+  file: { path: "${folder.path}/telemetry.jsonl" }
 service:
   telemetry: { metrics: { level: none } }
-  pipelines: { logs: { receivers: [otlp], exporters: [debug] } }
+  pipelines: { logs: { receivers: [otlp], processors: [attributes, resource], exporters: [debug, file] } }
 `,
   );
   const started = await startGateway(config);

@@ -69,6 +69,29 @@ function nestedJson(levels: number): string {
 
 const MILLION = 1_000_000;
 
+/** Messages of no bytes: two bytes each, and next to nothing in gzip. */
+function emptyRecords(count: number): Buffer {
+  return field(1, field(2, Buffer.alloc(count * 2, Buffer.from([0x12, 0x00]))));
+}
+
+function emptyAttributes(count: number, records: number): Buffer {
+  const record = field(2, Buffer.alloc(count * 2, Buffer.from([0x32, 0x00])));
+  return field(1, field(2, Buffer.alloc(record.length * records, record)));
+}
+
+/** Every key another one, and all of them such as the attributes processor deletes. */
+function deletedAttributes(count: number): Buffer {
+  const value = field(2, field(1, Buffer.from("v")));
+  const keys = Array.from({ length: count }, (_, index) => field(1, Buffer.from(`x${index}`)));
+  return field(1, field(2, field(2, Buffer.concat(keys.map((key) => field(6, Buffer.concat([key, value])))))));
+}
+
+function text(content: Buffer): Buffer {
+  return field(1, field(2, field(2, field(5, field(1, content)))));
+}
+
+const zipped = (body: Buffer): HttpCase => protobuf(gzipSync(body), { "content-encoding": "gzip" });
+
 function millionAttributes(): Buffer {
   const attribute = field(6, Buffer.concat([field(1, Buffer.from("k")), field(2, field(1, Buffer.from("v")))]));
   return field(1, field(2, field(2, Buffer.alloc(MILLION * attribute.length, attribute))));
@@ -134,6 +157,13 @@ async function rapidResets(port: number): Promise<string> {
   const code = await connection.goodbye();
   // ENHANCE_YOUR_CALM is ours, INTERNAL_ERROR that of nghttp2, which counts first where thousands come in one packet.
   return code === 11 || code === 2 ? "GOAWAY" : `GOAWAY ${code}`;
+}
+
+/** Large requests go one at a time, and how many get their turn in time is up to the machine. */
+async function inTurn(port: number, request: HttpCase): Promise<string> {
+  const answer = await sendHttp(port, request);
+  const isExpected = answer === "200 no bytes" || /^503 .*Retry-After: 1$/.test(answer);
+  return isExpected ? "200, or 503 where its turn does not come in time" : answer;
 }
 
 /** The answer leaves before the sender has sent all, and whether it reads it first is chance. */
@@ -305,8 +335,37 @@ export const BAD_SENDERS: readonly BadSender[] = [
     },
   },
   {
+    name: "records of no bytes, as many as are taken, through processors that edit each",
+    answers: "200 no bytes; OK, no bytes",
+    attack: async ({ grpc, http }) => {
+      const records = emptyRecords(2 ** 20);
+      return Promise.all([sendHttp(http, zipped(records)), sendWithGrpcJs(grpc, records, "identity")]);
+    },
+  },
+  {
+    name: "4,000,000 records of no bytes, in 8 KB of gzip",
+    answers: "400 protobuf Status; INVALID_ARGUMENT",
+    attack: async ({ grpc, http }) => {
+      const records = emptyRecords(4 * MILLION);
+      return [await sendHttp(http, zipped(records)), await sendWithGrpcJs(grpc, records, "identity")];
+    },
+  },
+  {
+    name: "20 times 200,000 records of no bytes at once",
+    answers: "200, or 503 where its turn does not come in time",
+    attack: ({ http }) => times(20, () => inTurn(http, zipped(emptyRecords(200_000)))),
+  },
+  {
+    name: "131,072 attributes that are deleted, on one record; as many empty ones on 20",
+    answers: "200 no bytes",
+    attack: async ({ http }) => [
+      await sendHttp(http, protobuf(deletedAttributes(2 ** 17))),
+      await sendHttp(http, zipped(emptyAttributes(2 ** 17, 20))),
+    ],
+  },
+  {
     name: "a million attributes on one record",
-    answers: "200 no bytes; 200 {}; OK, no bytes",
+    answers: "400 JSON Status; 400 protobuf Status; INVALID_ARGUMENT",
     attack: async ({ grpc, http }) => {
       const bytes = millionAttributes();
       return [
@@ -314,6 +373,18 @@ export const BAD_SENDERS: readonly BadSender[] = [
         await sendWithGrpcJs(grpc, bytes, "identity"),
         await sendHttp(http, json(millionAttributesJson())),
       ];
+    },
+  },
+  {
+    name: "60 MB of control characters, six times as long in JSON",
+    answers: "200 no bytes",
+    // The text as it came and with an attribute more, and 360 MB of JSON.
+    growthMib: 900,
+    attack: async ({ http }) => {
+      const answer = await sendHttp(http, zipped(text(Buffer.alloc(60 * MILLION, 1))));
+      // It is written behind the answer.
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+      return [answer];
     },
   },
 ];
