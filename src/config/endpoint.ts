@@ -6,6 +6,8 @@ export interface Endpoint {
   readonly port: number;
   /** A Unix socket: host and port say nothing then. */
   readonly path?: string;
+  /** Of IP addresses, the only ones that will do; absent: either. */
+  readonly family?: 4 | 6;
 }
 
 const PORT = /^\d{1,5}$/;

@@ -2,6 +2,7 @@ import { promisify } from "node:util";
 import { constants, gunzip, inflate, zstdDecompress } from "node:zlib";
 import type { Zlib } from "node:zlib";
 import { ConsumeError } from "../core/errors.ts";
+import { decodeLz4, lz4DecodedSize } from "./lz4.ts";
 import { decodeSnappy, snappyDecodedSize } from "./snappy.ts";
 
 interface Coding {
@@ -94,6 +95,15 @@ const SNAPPY: Coding = {
   guessSize: snappyDecodedSize,
 };
 
+const LZ4: Coding = {
+  inflate: async (bytes, { maxOutputLength }) => {
+    const output = await decodeLz4(bytes, maxOutputLength);
+    if (output === undefined) throw new RangeError("the output exceeds its bound");
+    return output;
+  },
+  guessSize: lz4DecodedSize,
+};
+
 /** By the name in `Content-Encoding`. "deflate" is the zlib format (RFC 9110, 8.4.1.2), which some call by its own name. */
 const CODINGS: ReadonlyMap<string, Coding> = new Map([
   ["gzip", GZIP],
@@ -102,6 +112,7 @@ const CODINGS: ReadonlyMap<string, Coding> = new Map([
   ["zstd", ZSTD],
   ["snappy", SNAPPY],
   ["x-snappy-framed", SNAPPY],
+  ["lz4", LZ4],
 ]);
 
 /** RFC 9110, 8.4.1.3 and 12.5.3. */

@@ -26,7 +26,7 @@ export interface ListenSettings {
 /** Makes any TCP server listen; resolves with where it really does. Errors say what to do, with the system's error as cause. */
 export async function listen(server: Server, settings: ListenSettings): Promise<Endpoint> {
   try {
-    const host = settings.endpoint.path === undefined ? await resolveHost(settings.endpoint.host) : "";
+    const host = settings.endpoint.path === undefined ? await resolveHost(settings.endpoint) : "";
     const { sockets } = settings;
     if (sockets === undefined) return await bindTo(server, host, settings);
     const { owner } = settings;
@@ -60,11 +60,14 @@ function bindTo(server: Server, host: string, settings: ListenSettings): Promise
 }
 
 /** As Go does, and with it the Collector: IPv4 wins where a name has both, so that `localhost` is 127.0.0.1. */
-async function resolveHost(host: string): Promise<string> {
-  if (host === "") return "::";
+async function resolveHost({ host, family: wanted }: Endpoint): Promise<string> {
+  if (host === "") return wanted === 4 ? "0.0.0.0" : "::";
   const addresses = await lookup(host, { all: true });
-  const best = addresses.find(({ family }) => family === 4) ?? addresses[0];
-  return best?.address ?? host;
+  const best = addresses.find(({ family }) => family === (wanted ?? 4));
+  if (wanted !== undefined && best === undefined) {
+    throw Object.assign(new Error(`${host} has no address of IPv${wanted}`), { code: "ENOTFOUND" });
+  }
+  return best?.address ?? addresses[0]?.address ?? host;
 }
 
 const NO_IPV6 = ["EAFNOSUPPORT", "EADDRNOTAVAIL"];
@@ -72,9 +75,9 @@ const NO_IPV6 = ["EAFNOSUPPORT", "EADDRNOTAVAIL"];
 async function bind(server: Server, host: string, settings: ListenSettings): Promise<Endpoint> {
   const { endpoint, owner, endpointKey, warn } = settings;
   try {
-    return await bindOnce(server, { host, port: endpoint.port });
+    return await bindOnce(server, { host, port: endpoint.port, ipv6Only: endpoint.family === 6 });
   } catch (error) {
-    if (host !== "::" || !NO_IPV6.includes(codeOf(error))) throw error;
+    if (host !== "::" || endpoint.family === 6 || !NO_IPV6.includes(codeOf(error))) throw error;
     // Every address of a machine without IPv6 is every IPv4 address; who left the host out asked for no more.
     if (endpoint.host !== "") {
       const place = `${formatEndpoint(endpoint)} (${endpointKey})`;
@@ -84,7 +87,7 @@ async function bind(server: Server, host: string, settings: ListenSettings): Pro
   }
 }
 
-type Place = { readonly host: string; readonly port: number } | { readonly path: string };
+type Place = { readonly host: string; readonly port: number; readonly ipv6Only?: boolean } | { readonly path: string };
 
 function bindOnce(server: Server, place: Place): Promise<Endpoint> {
   return new Promise((resolve, reject) => {

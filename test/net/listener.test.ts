@@ -29,6 +29,28 @@ function reach(host: string, port: number): Promise<string> {
   });
 }
 
+/** On one family of addresses alone. */
+function startOn(host: string, family: 4 | 6): Promise<Endpoint> {
+  const server = createServer((socket) => socket.end());
+  servers.push(server);
+  return listen(server, { endpoint: { host, port: 0, family }, owner: "receivers.test", endpointKey: "endpoint" });
+}
+
+describe("listen on one family of addresses", () => {
+  it("takes no other, whether the host is left out or has both", async () => {
+    expect((await startOn("", 4)).host).toBe("0.0.0.0");
+    expect((await startOn("localhost", 4)).host).toBe("127.0.0.1");
+    await expect(startOn("::1", 4)).rejects.toThrow("has no address");
+    await expect(startOn("127.0.0.1", 6)).rejects.toThrow("has no address");
+  });
+
+  it("listens on IPv6 alone where the machine has it, and says that it cannot where not", async () => {
+    const listening = await startOn("", 6).catch((error: unknown) => error);
+    if (listening instanceof Error) expect(listening.message).toContain("receivers.test: ");
+    else expect(await reach("127.0.0.1", (listening as Endpoint).port)).toContain("ECONNREFUSED");
+  });
+});
+
 /** A machine without IPv6: its first attempt to listen fails as there. */
 function startWithoutIpv6(host: string, code: string): { listening: Promise<Endpoint>; warnings: string[] } {
   const server = createServer((socket) => socket.end());

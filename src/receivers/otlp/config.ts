@@ -52,9 +52,12 @@ const keepaliveConfig = block({
   ).describe("Clients' pings; with `engine: grpc_js` it has no effect."),
 });
 
+const TRANSPORTS = ["tcp", "tcp4", "tcp6", "unix"] as const;
+type Transport = (typeof TRANSPORTS)[number];
+
 interface Listening {
   readonly endpoint: string;
-  readonly transport: "tcp" | "unix";
+  readonly transport: Transport;
 }
 
 /** What `endpoint` may be depends on `transport`: checkListening() belongs behind the block. */
@@ -65,12 +68,15 @@ function listening(standard: string): {
   const schema = annotate(z.string().default(standard), { type: "host:port", example: `"${standard}"` });
   return {
     endpoint: schema.describe("Where it listens; port 0 lets the system choose. With unix: the path of the socket."),
-    transport: z.enum(["tcp", "unix"]).default("tcp").describe("TCP, or a Unix socket."),
+    transport: z
+      .enum(TRANSPORTS)
+      .default("tcp")
+      .describe("TCP, over IPv4 or IPv6 alone with tcp4 and tcp6, or a Unix socket."),
   };
 }
 
 function checkListening({ endpoint, transport }: Listening, context: z.core.$RefinementCtx): void {
-  const parsed = transport === "tcp" ? parseEndpoint(endpoint) : unixEndpoint(endpoint);
+  const parsed = transport === "unix" ? unixEndpoint(endpoint) : parseEndpoint(endpoint);
   if ("problem" in parsed) {
     const fix = 'write it as "localhost:4317", ":4317" or "[::1]:4317"';
     refuse(context, { path: ["endpoint"], expected: `host:port (${parsed.problem})`, fix });
@@ -83,7 +89,8 @@ function checkListening({ endpoint, transport }: Listening, context: z.core.$Ref
 export function listeningEndpoint({ endpoint, transport }: Listening): Endpoint {
   const parsed = transport === "unix" ? unixEndpoint(endpoint) : parseEndpoint(endpoint);
   if ("problem" in parsed) throw new Error(`${endpoint}: ${parsed.problem}`);
-  return parsed;
+  if (transport === "tcp4") return { ...parsed, family: 4 };
+  return transport === "tcp6" ? { ...parsed, family: 6 } : parsed;
 }
 
 const grpcConfig = block({

@@ -50,8 +50,8 @@ describe("the configuration of receivers/otlp", () => {
   });
 
   it("refuses a coding that it has not, by name", () => {
-    expect(problemsOf({ protocols: { http: { compression_algorithms: ["", "gzip", "lz4"] } } })).toEqual([
-      'protocols.http.compression_algorithms.2: expected one of "", "gzip", "deflate", "zlib", "zstd", "snappy", "x-snappy-framed"',
+    expect(problemsOf({ protocols: { http: { compression_algorithms: ["", "gzip", "br"] } } })).toEqual([
+      'protocols.http.compression_algorithms.2: expected one of "", "gzip", "deflate", "zlib", "zstd", "snappy", "x-snappy-framed", "lz4"',
     ]);
   });
 

@@ -14,14 +14,15 @@ function field(number: number, content: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([(number << 3) | 2, ...length, rest]), content]);
 }
 
-const filled = (size: number, pattern: readonly number[]): Buffer => Buffer.alloc(size, Buffer.from(pattern));
+const filled = (size: number, pattern: Uint8Array | readonly number[]): Buffer =>
+  Buffer.alloc(size, Buffer.from(pattern));
 const recordsOf = (record: Uint8Array, count: number): Buffer =>
   field(1, field(2, Buffer.alloc(record.length * count, record)));
 const bodyOf = (text: Uint8Array): Buffer => field(1, field(2, field(2, field(5, field(1, text)))));
 
-async function expectAlike(signal: Signal, bytes: Uint8Array): Promise<void> {
+async function isAlike(signal: Signal, bytes: Uint8Array): Promise<boolean> {
   const inSlices = Buffer.from(await encodeJsonBytes(signal, bytes));
-  expect(inSlices.equals(Buffer.from(encodeJsonRequest(signal, bytes)))).toBe(true);
+  return inSlices.equals(Buffer.from(encodeJsonRequest(signal, bytes)));
 }
 
 describe("JSON in slices", () => {
@@ -32,16 +33,18 @@ describe("JSON in slices", () => {
     const logs = encodeReference("logs", {
       resourceLogs: [{ schemaUrl: "s", scopeLogs: [{ logRecords: [{ attributes, body: { stringValue: "x" } }, {}] }] }],
     });
-    await expectAlike("logs", logs);
-    await expectAlike(
-      "metrics",
-      encodeReference("metrics", { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] }),
-    );
+    expect(await isAlike("logs", logs)).toBe(true);
+    expect(
+      await isAlike(
+        "metrics",
+        encodeReference("metrics", { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] }),
+      ),
+    ).toBe(true);
     const record = encodeReference("logs", {
       resourceLogs: [{ scopeLogs: [{ logRecords: [{ severityNumber: 9 }] }] }],
     });
     const split = Buffer.concat([recordsOf(record, 10), field(2, Buffer.from("x")), recordsOf(record, 9_000)]);
-    await expectAlike("logs", split);
+    expect(await isAlike("logs", split)).toBe(true);
   });
 
   it("is the JSON at once for long texts, cut or broken anywhere", async () => {
@@ -49,7 +52,7 @@ describe("JSON in slices", () => {
     const bytes = fc.uint8Array({ minLength: 1, maxLength: 7 }).map((some) => Buffer.from(some));
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof(pieces, bytes), { minLength: 1, maxLength: 9 }), async (parts) => {
-        await expectAlike("logs", bodyOf(filled(1_100_000, [...Buffer.concat(parts)])));
+        expect(await isAlike("logs", bodyOf(filled(1_100_000, Buffer.concat(parts))))).toBe(true);
       }),
       fuzz(4),
     );
