@@ -16,7 +16,14 @@ const grpcEndpoint = annotate(
 const ENDPOINT_FIX =
   'write it as "localhost:4317"; "http://localhost:4317" is plain text, "https://localhost:4317" is TLS';
 
-const compression = annotate(z.enum(["gzip", "zstd", "snappy", "none"]).default("gzip"), {
+/** "" is what the Collector takes for none, too. */
+const compressionNames = z
+  .enum(["gzip", "zstd", "snappy", "none", ""])
+  .default("gzip")
+  .transform((name) => name || "none");
+
+const compression = annotate(compressionNames, {
+  type: "`gzip`, `zstd`, `snappy`, `none`",
   fix: "write gzip, zstd, snappy or none",
 });
 

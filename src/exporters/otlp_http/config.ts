@@ -17,7 +17,14 @@ import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/conf
 export const COMPRESSIONS = [...ENCODINGS, "none"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
-const compressionSchema = annotate(z.enum(COMPRESSIONS).default("gzip"), {
+/** "" is what the Collector takes for none, too. */
+const compressionNames = z
+  .enum([...COMPRESSIONS, ""])
+  .default("gzip")
+  .transform((name): Compression => name || "none");
+
+const compressionSchema = annotate(compressionNames, {
+  type: COMPRESSIONS.map((name) => `\`${name}\``).join(", "),
   fix: (found) =>
     found === "lz4"
       ? "lz4 is not supported, because Node has no encoder for it: write zstd"

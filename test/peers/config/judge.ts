@@ -28,6 +28,8 @@ type Command = "validate" | "print-config";
 const PARALLEL = 3;
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 const ANSWER_TIMEOUT_MS = 30_000;
+/** A refusal at start comes within a tenth of it; the bet is that a busy machine is no ten times slower. */
+const START_MS = 5_000;
 
 /**
  * Asks the real Collector, several at a time. A verdict depends on nothing but the binary and the case, so it is kept
@@ -66,6 +68,24 @@ export class Judge implements AsyncDisposable {
     return verdicts;
   }
 
+  /**
+   * `validate` passes what only its start finds: then the Collector ends with an error within a second or so. Kept like a
+   * verdict, as what a refusal of ours is worth is asked of the Collector, not of a sentence.
+   */
+  async endsAtStart(asked: Case): Promise<boolean> {
+    const { id: _, ...content } = asked;
+    const key = createHash("sha256")
+      .update(JSON.stringify(["start", content]))
+      .digest("hex");
+    const known = this.#cache.get(key);
+    if (known !== undefined) return !known.isAccepted;
+    const folder = join(this.#folder, key);
+    await writeFiles(asked, folder);
+    const isUp = await runsFor(START_MS, this.#binary, ["--config=config.yaml"], folder);
+    this.#cache.set(key, { isAccepted: isUp });
+    return !isUp;
+  }
+
   async #verdict(command: Command, asked: Case): Promise<Verdict> {
     const { id: _, ...content } = asked;
     const key = createHash("sha256")
@@ -76,14 +96,11 @@ export class Judge implements AsyncDisposable {
     return verdict;
   }
 
-  async #ask(command: Command, { configs, sets = [], files, env = {} }: Case, folder: string): Promise<Verdict> {
-    for (const [name, text] of Object.entries(files)) {
-      await mkdir(dirname(join(folder, name)), { recursive: true });
-      await writeFile(join(folder, name), text);
-    }
+  async #ask(command: Command, asked: Case, folder: string): Promise<Verdict> {
+    const { configs, sets = [], env = {} } = asked;
+    await writeFiles(asked, folder);
     const options = command === "validate" ? [] : ["--mode=unredacted", "--format=json"];
     const sources = [...configs.map((config) => `--config=${config}`), ...sets.map((set) => `--set=${set}`)];
-    await mkdir(folder, { recursive: true });
     return run(this.#binary, [command, ...options, ...sources], { cwd: folder, env });
   }
 
@@ -93,6 +110,22 @@ export class Judge implements AsyncDisposable {
     await writeFile(part, JSON.stringify([...this.#cache]));
     await rename(part, this.#cachePath);
   }
+}
+
+async function writeFiles({ files }: Case, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), text);
+  }
+}
+
+/** Whether it is still there after that time, when it is ended. */
+function runsFor(ms: number, binary: string, args: readonly string[], cwd: string): Promise<boolean> {
+  const options = { cwd, timeout: ms, killSignal: "SIGKILL" as const, maxBuffer: ANSWER_BYTES_MAX };
+  return new Promise((resolve) => {
+    execFile(binary, args, options, (error) => resolve(error?.killed === true));
+  });
 }
 
 function cachePathOf(binary: string): string {
