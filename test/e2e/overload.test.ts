@@ -2,12 +2,11 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { eventually, freePort } from "../support/processes.ts";
-import { SLOW_TESTS } from "../support/slow-tests.ts";
 import { CountingBackend, grpcDoor, httpDoor, ledgerItems, NumberedLoad, readMetrics } from "./numbered-load.ts";
 import { startGateway as start, TestFolder } from "./peers.ts";
 
-/** Ten minutes by `npm run test:slow`. */
-const OVERLOAD_S = SLOW_TESTS ? 600 : 20;
+/** Ten minutes by `npm run test:overload`. */
+const OVERLOAD_S = Number(process.env["SIGNALBOX_OVERLOAD_SECONDS"] ?? 20);
 
 const LIMIT_MIB = 150;
 /** What the process may have. The margin over limit_mib is what V8 does not count: code, stacks, freed pages. */
