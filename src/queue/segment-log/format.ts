@@ -90,7 +90,7 @@ export function alignUp(offset: number): number {
   return Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 }
 
-/** How far a segment counts. Said by the segment after it, or by closed.json. */
+/** How far a segment counts. Said by the segment after it, by a checkpoint once that is removed, or by closed.json. */
 export interface SegmentEnd {
   readonly segment: number;
   readonly size: number;

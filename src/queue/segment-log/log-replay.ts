@@ -11,6 +11,7 @@ import {
   type CompletionDescription,
   type MovedDescription,
   parseDescription,
+  toEnd,
 } from "./record-codec.ts";
 import { RESERVE_NAME } from "./reserve.ts";
 import { codeOf, messageOf, type SegmentFiles, segmentName, segmentNumber } from "./segment-files.ts";
@@ -34,6 +35,7 @@ export interface Replayed {
 interface Segment {
   readonly number: number;
   readonly read: ReadSegment;
+  readonly checkpoints: readonly CheckpointDescription[];
 }
 
 /**
@@ -61,7 +63,7 @@ export async function replayLog(settings: LogReplaySettings): Promise<Replayed> 
 class LogReplay {
   readonly #settings: LogReplaySettings;
   readonly #report: DamageReport;
-  /** By segment: what the segment behind it, or closed.json, says of its end. */
+  /** By segment: what the segment behind it, a checkpoint, or closed.json says of its end. */
   readonly #knownEnds = new Map<number, SegmentEnd>();
   #nextSequence = 1;
 
@@ -110,17 +112,23 @@ class LogReplay {
     this.#nextSequence = closed.nextSequence;
   }
 
-  /** From the newest to the oldest: each says how far the one before it counts. */
+  /** From the newest to the oldest: each says how far the one before it counts, and checkpoints say it of older ones. */
   async #readAll(numbers: readonly number[]): Promise<Segment[]> {
     const segments: Segment[] = [];
     for (const number of numbers.toReversed()) {
       const read = await this.#readOne(number);
       if (read === undefined) continue;
-      const { former } = read.fileHeader;
-      if (former !== undefined && !this.#knownEnds.has(former.segment)) this.#knownEnds.set(former.segment, former);
-      segments.unshift({ number, read });
+      const checkpoints = checkpointsOf(read);
+      this.#noteEnds(read, checkpoints);
+      segments.unshift({ number, read, checkpoints });
     }
     return segments;
+  }
+
+  #noteEnds({ fileHeader: { former } }: ReadSegment, checkpoints: readonly CheckpointDescription[]): void {
+    const ends = checkpoints.flatMap((checkpoint) => (checkpoint.ends ?? []).map(toEnd));
+    if (former !== undefined) ends.push(former);
+    for (const end of ends) if (!this.#knownEnds.has(end.segment)) this.#knownEnds.set(end.segment, end);
   }
 
   /** undefined for what is no file of ours although it has the name of one. */
@@ -156,15 +164,15 @@ class LogReplay {
   #apply(segments: readonly Segment[]): void {
     const { state } = this.#settings;
     const frames = segments.flatMap(({ number, read }) => read.frames.map((frame) => ({ number, frame })));
-    const checkpoints = new Map(
-      frames
-        .filter(({ frame }) => frame.header.kind === "checkpoint")
-        .map(({ frame }) => [frame, parseDescription(frame.description) as CheckpointDescription] as const),
-    );
-    const removed = new Set([...checkpoints.values()].flatMap((checkpoint) => checkpoint.removed));
-    const failed = [...checkpoints.values()].flatMap((checkpoint) => checkpoint.failed ?? []);
+    const checkpoints = segments.flatMap((segment) => segment.checkpoints);
+    const removed = new Set(checkpoints.flatMap((checkpoint) => checkpoint.removed));
+    const failed = checkpoints.flatMap((checkpoint) => checkpoint.failed ?? []);
     const counts = (sequence: number): boolean => !failed.some(([from, to]) => sequence >= from && sequence <= to);
-    for (const { number } of segments) if (!removed.has(number)) state.addSegment(number);
+    for (const { number, read } of segments) {
+      if (removed.has(number)) continue;
+      state.addSegment(number);
+      if (read.fileHeader.former !== undefined) state.ends.set(read.fileHeader.former, number);
+    }
     const damaged: { readonly frame: ReadFrame; readonly ref: EntryRef }[] = [];
     for (const { number, frame } of frames.toSorted((a, b) => a.frame.header.sequence - b.frame.header.sequence)) {
       const { sequence } = frame.header;
@@ -209,6 +217,12 @@ class LogReplay {
     const uncounted = segments.map(({ number }) => number).filter((number) => !state.hasSegment(number));
     if (uncounted.length > 0) await files.remove(uncounted);
   }
+}
+
+function checkpointsOf({ frames }: ReadSegment): CheckpointDescription[] {
+  return frames
+    .filter(({ header }) => header.kind === "checkpoint")
+    .map(({ description }) => parseDescription(description) as CheckpointDescription);
 }
 
 /** What cannot hold data of ours, whatever it is called. */

@@ -1,6 +1,7 @@
 import type { StateChange } from "../../core/admission.ts";
 import type { ClientMetadata } from "../../core/client-metadata.ts";
-import type { EntryRef, StoredKey } from "../storage.ts";
+import type { EntryRef, ReplayVisitor, StoredKey } from "../storage.ts";
+import { type FilesOfLog, KnownEnds } from "./known-ends.ts";
 import { LatestMarks } from "./latest-marks.ts";
 import {
   type AdmissionDescription,
@@ -20,7 +21,6 @@ import {
   toState,
   toStateTuple,
 } from "./record-codec.ts";
-import type { ReplayVisitor } from "../storage.ts";
 
 /** Where a payload's bytes lie. */
 export interface PayloadPlace {
@@ -82,6 +82,7 @@ export interface Movable {
  * replaying, so that the two cannot differ. It holds no payload bytes.
  */
 export class LogState {
+  readonly ends = new KnownEnds();
   readonly #admissions = new Map<number, LiveAdmission>();
   readonly #segments = new Map<number, SegmentState>();
   readonly #states = new Map<string, LatestState>();
@@ -150,6 +151,7 @@ export class LogState {
     this.#totals.clear();
     this.#addTotals(this.#totals, checkpoint.totals);
     this.#failed = checkpoint.failed ?? [];
+    this.ends.apply(checkpoint.ends ?? [], segment);
     for (const removed of checkpoint.removed) this.#forgetSegment(removed);
   }
 
@@ -205,10 +207,10 @@ export class LogState {
   }
 
   /**
-   * What a checkpoint must carry on before these segments go. Changes nothing. `gone`: went before, and their files may
-   * still be there.
+   * What a checkpoint must carry on before these segments go, and those that went before and whose files may still be
+   * there. Changes nothing.
    */
-  describeRemoval(removed: readonly number[], gone: readonly number[], nowMs: number): CheckpointDescription {
+  describeRemoval(removed: readonly number[], files: FilesOfLog, nowMs: number): CheckpointDescription {
     const going = new Set(removed);
     const totals = new Map(this.#totals);
     const states = removed.map((segment) => this.#segment(segment));
@@ -218,7 +220,8 @@ export class LogState {
     const isNeeded = ({ sequence }: EntryRef): boolean =>
       stays(this.#movedTo.get(sequence)) || stays(this.#homeOf(sequence));
     return {
-      removed: [...gone, ...removed],
+      removed: [...files.gone, ...removed],
+      ...this.ends.describe(going, files),
       ...(this.#failed.length > 0 && { failed: this.#failed }),
       totals: [...totals],
       seen: states.flatMap(({ seen }) => seen.filter((key) => key.expiresUnixMs > nowMs).map(toKeyTuple)),
@@ -303,6 +306,7 @@ export class LogState {
     for (const key of this.#segments.get(segment)?.states ?? []) this.#states.delete(key);
     this.#segments.delete(segment);
     this.#homes.delete(segment);
+    this.ends.delete(segment);
   }
 
   /** Whether a segment stays that is as old. */
@@ -351,15 +355,7 @@ export class LogState {
 }
 
 function newSegmentState(): SegmentState {
-  return {
-    liveCount: 0,
-    liveBytes: 0,
-    totals: new Map(),
-    seen: [],
-    states: new Set(),
-    done: [],
-    moved: [],
-  };
+  return { liveCount: 0, liveBytes: 0, totals: new Map(), seen: [], states: new Set(), done: [], moved: [] };
 }
 
 function placesOf(payloads: AdmissionDescription["payloads"], segment: number, from: number): PayloadPlace[] {

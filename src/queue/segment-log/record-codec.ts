@@ -13,7 +13,7 @@ import type {
   StoredEntry,
   StoredKey,
 } from "../storage.ts";
-import { checksumOf, type FrameKind } from "./format.ts";
+import { checksumOf, type FrameKind, type SegmentEnd } from "./format.ts";
 
 /**
  * The descriptions of frames: JSON with short keys, since one is written for every request. Arrays are tuples in the
@@ -27,6 +27,7 @@ type KeyTuple = readonly [source: string, key: string, expiresUnixMs: number];
 type StateTuple = readonly [owner: string, key: string, value: string | null];
 type PayloadTuple = readonly [size: number, checksum: number];
 type DeltaTuple = readonly [counter: string, items: number];
+export type EndTuple = readonly [segment: number, size: number, frameCount: number];
 type LetterTuple = readonly [
   reason: DeadLetterReason,
   atUnixMs: number,
@@ -86,6 +87,8 @@ export interface MovedDescription extends MarksDescription {
 export interface CheckpointDescription extends MarksDescription {
   /** Segments whose files may still be there after a crash, and count no more. */
   readonly removed: readonly number[];
+  /** How far segments count that stay, where a removed one said it. */
+  readonly ends?: readonly EndTuple[];
   /** Sequence numbers, from and to, of groups that failed and may be on the disk all the same: of format version 1. */
   readonly failed?: readonly (readonly [from: number, to: number])[];
   /** Totals of all segments that were ever removed. */
@@ -149,6 +152,14 @@ export function toMarks({ dead = [], replayed = [] }: MarksDescription): EntryMa
 
 export function toDeadLetter([reason, atUnixMs, attempts, message, replays]: LetterTuple): DeadLetterMark {
   return { reason, atUnixMs, attempts, message, replays };
+}
+
+export function toEnd([segment, size, frameCount]: EndTuple): SegmentEnd {
+  return { segment, size, frameCount };
+}
+
+export function toEndTuple({ segment, size, frameCount }: SegmentEnd): EndTuple {
+  return [segment, size, frameCount];
 }
 
 function toLetterTuple({ reason, atUnixMs, attempts, message, replays }: DeadLetterMark): LetterTuple {

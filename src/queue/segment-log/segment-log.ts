@@ -173,7 +173,8 @@ export class SegmentLog implements QueueStorage {
     this.#nextSequence += frames.length;
     if (frames.length === 0) return first;
     const encoded = frames.map(encode);
-    const { segment, offset } = await this.#writer.write(encoded);
+    const { segment, offset, former } = await this.#writer.write(encoded);
+    if (former !== undefined) this.#state.ends.set(former, segment);
     this.#applyAll(frames, encoded, segment, offset);
     if (dead.length > 0) this.#remove(dead);
     return first;
@@ -217,7 +218,7 @@ export class SegmentLog implements QueueStorage {
   /** Before the records of its group: it says what was, and must not undo what they change. */
   #checkpoint(dead: readonly number[]): Unnumbered[] {
     if (dead.length === 0) return [];
-    const description = this.#state.describeRemoval(dead, this.#files.gone, this.#settings.clock.nowMs());
+    const description = this.#state.describeRemoval(dead, this.#files, this.#settings.clock.nowMs());
     return [{ kind: "checkpoint", description, payloads: [] }];
   }
 

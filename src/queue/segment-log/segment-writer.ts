@@ -13,6 +13,8 @@ interface SegmentWriterSettings {
 interface Active {
   readonly segment: number;
   readonly file: DiskFile;
+  /** As its header says it. */
+  readonly former: SegmentEnd | undefined;
   /** Where the next frame goes; everything before it is synced. */
   size: number;
   frameCount: number;
@@ -21,12 +23,15 @@ interface Active {
 interface Place {
   readonly segment: number;
   readonly offset: number;
+  /** How far the segment before it counts: its header says so. */
+  readonly former: SegmentEnd | undefined;
 }
 
 /**
  * Writes groups of frames, each with one writev() and one fdatasync(); a group counts only after both. If either fails
  * the segment is closed and never written or synced again: a second fdatasync may report success for pages that are
- * gone. The next segment's header says how far the failed one counts, so that what may stand behind that is not read.
+ * gone. The next segment's header says how far the failed one counts, so that what may stand behind that is not read;
+ * where that next one goes first, a checkpoint says it (known-ends.ts).
  */
 export class SegmentWriter {
   readonly #settings: SegmentWriterSettings;
@@ -81,7 +86,7 @@ export class SegmentWriter {
     active.size = frames.reduce((end, { size }) => end + size, offset);
     active.frameCount += frames.length;
     this.#settings.files.setSize(active.segment, active.size);
-    return { segment: active.segment, offset };
+    return { segment: active.segment, offset, former: active.former };
   }
 
   async close(): Promise<void> {
@@ -98,8 +103,9 @@ export class SegmentWriter {
     const segment = ++this.#lastSegment;
     const { disk, folder, files } = this.#settings;
     const file = await disk.create(folder, segmentName(segment));
+    const former = this.#former;
     try {
-      await file.write([encodeFileHeader(segment, this.#former)], 0);
+      await file.write([encodeFileHeader(segment, former)], 0);
       await file.sync();
       await disk.syncFolder(folder);
     } catch (error) {
@@ -107,7 +113,7 @@ export class SegmentWriter {
       throw error;
     }
     files.setSize(segment, FILE_HEADER_BYTES);
-    this.#active = { segment, file, size: FILE_HEADER_BYTES, frameCount: 0 };
+    this.#active = { segment, file, former, size: FILE_HEADER_BYTES, frameCount: 0 };
     return this.#active;
   }
 

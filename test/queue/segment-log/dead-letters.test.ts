@@ -132,7 +132,7 @@ interface Held {
 type Step =
   | { readonly do: "admit"; readonly size: number; readonly dead: readonly boolean[] }
   | { readonly do: "complete" | "bury" | "replay"; readonly picks: readonly number[] }
-  | { readonly do: "fail"; readonly keepBytes: number }
+  | { readonly do: "fail"; readonly keepBytes: number; readonly isUncut: boolean }
   | { readonly do: "crash"; readonly share: number };
 
 const picks = fc.array(fc.nat(20), { minLength: 1, maxLength: 4 });
@@ -151,8 +151,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constantFrom("complete" as const, "bury" as const, "replay" as const), picks }),
   },
   {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant("fail" as const), keepBytes: fc.nat(600) }),
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("fail" as const), keepBytes: fc.nat(1000), isUncut: fc.boolean() }),
   },
   {
     weight: 1,
@@ -170,7 +170,7 @@ class ModelledLog {
   async run(action: Step): Promise<void> {
     if (action.do === "admit") await this.#admit(action.size, action.dead);
     else if (action.do === "crash") await this.#crash(action.share);
-    else if (action.do === "fail") await this.#fail(action.keepBytes);
+    else if (action.do === "fail") await this.#fail(action);
     else await this.#change(action.do, action.picks);
   }
 
@@ -228,11 +228,16 @@ class ModelledLog {
     }
   }
 
-  async #fail(keepBytes: number): Promise<void> {
-    this.disk.failures.push({ of: "write", error: new Error("EIO"), keepBytes });
+  /** With `isUncut` what it has written stays in the file. */
+  async #fail({ keepBytes, isUncut }: Extract<Step, { do: "fail" }>): Promise<void> {
+    const error = new Error("EIO");
+    this.disk.failures.push({ of: "write", error, keepBytes });
+    if (isUncut) this.disk.failures.push({ of: "truncate", error });
     // It may be written all the same: the log tries another file where it cannot begin one.
     await this.#admit(200, [false]);
     this.disk.failures.length = 0;
+    // Until the next group is kept, a crash may bring it back (docs/decisions/0005-one-storage.md).
+    if (isUncut) await this.#append(completion([]));
   }
 
   async #crash(share: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { SegmentLog } from "../../../src/queue/segment-log/segment-log.ts";
 import type { EntryRef } from "../../../src/queue/storage.ts";
 import { diskError, MemoryDisk } from "./memory-disk.ts";
 import { admission, bytesOf, completion, openLog, payload, refKey, replay } from "./model.ts";
@@ -78,6 +79,49 @@ describe("the room of the log", () => {
       const { entries } = await replay(openLog(copy, { segmentBytes: 4000 }).log);
       expect(entries.map(({ ref }) => refKey(ref))).toEqual(pins.map(refKey));
     }
+  });
+});
+
+describe("a moved entry", () => {
+  it("that is completed stays so where the segment it was moved to outlives the one that says so", async () => {
+    const disk = new MemoryDisk();
+    const opened = openLog(disk, { segmentBytes: 4000 });
+    const moved = await opened.log.append([admission({ id: 1, size: 100, destinations: ["away"] })]);
+    const waiting: EntryRef[] = [];
+    /** Each pair fills a segment; what waits of it is too much of it to be moved out. */
+    const fill = async (log: SegmentLog, pairs: number): Promise<void> => {
+      for (let id = 0; id < pairs; id += 1) {
+        const pin = await log.append([admission({ id: 100 + id, size: 1700, destinations: ["slow"] })]);
+        const sequence = await log.append([admission({ id: 200 + id, size: 2500, destinations: ["here"] })]);
+        await log.append([completion([{ sequence, index: 0 }])]);
+        waiting.push({ sequence: pin, index: 0 });
+      }
+    };
+    /** Each fills a segment and is delivered. */
+    const pass = async (log: SegmentLog, count = 6): Promise<void> => {
+      for (let id = 0; id < count; id += 1) {
+        const sequence = await log.append([admission({ id: 300 + id, size: 3900, destinations: ["here"] })]);
+        await log.append([completion([{ sequence, index: 0 }])]);
+      }
+    };
+    await pass(opened.log, 1);
+    await fill(opened.log, 10);
+    expect(disk.segmentPaths[0]).not.toContain("segment-00000001");
+    await pass(opened.log);
+    await opened.log.append([completion([{ sequence: moved, index: 0 }])]);
+    await pass(opened.log);
+    const isHeld = `[${moved},0]`;
+    expect(checkpointsIn(disk)).toContain(isHeld);
+    const again = openLog(disk, { segmentBytes: 4000 }).log;
+    expect((await replay(again)).entries.map(({ ref }) => refKey(ref))).toEqual(waiting.map(refKey));
+    await pass(again);
+    const { entries } = await replay(openLog(disk.copy(), { segmentBytes: 4000 }).log);
+    expect(entries.map(({ ref }) => refKey(ref))).toEqual(waiting.map(refKey));
+    // With its home gone it cannot come back, and nothing is carried on for it.
+    await again.append([completion(waiting)]);
+    await pass(again);
+    expect(checkpointsIn(disk)).not.toContain(isHeld);
+    expect((await replay(openLog(disk.copy(), { segmentBytes: 4000 }).log)).entries).toEqual([]);
   });
 });
 
@@ -171,8 +215,54 @@ describe("what a removed segment said", () => {
     await log.append([completion([{ sequence: 1, index: 0 }])]);
     for (let id = 6; id < 12; id += 1) await fill(id);
     expect((await replay(openLog(disk.copy(), { segmentBytes: 2000 }).log)).states.size).toBe(0);
-    const written = disk.segmentPaths.map((path) => disk.files.get(path)!.bytes.toString("latin1")).join("");
-    expect(written).toContain('"removed":');
-    expect(written).not.toContain('"job"');
+    expect(checkpointsIn(disk)).not.toContain('"job"');
+  });
+
+  /** Fails before anything, or with so many bytes written that cannot be cut off the file again. */
+  async function refuse(disk: MemoryDisk, log: SegmentLog, keepBytes: number): Promise<void> {
+    const error = diskError("EIO");
+    disk.failures.push({ of: "write", error, keepBytes }, { of: "truncate", error });
+    await expect(log.append([admission({ id: 9, size: 100, destinations: ["a"] })])).rejects.toThrow("EIO");
+    disk.failures.length = 0;
+  }
+
+  it("of how far another counts holds: a refused request that could not be cut off does not come back", async () => {
+    const disk = new MemoryDisk();
+    const { log } = openLog(disk, { segmentBytes: 2000 });
+    const first = await log.append([admission({ id: 1, size: 100, destinations: ["away"] })]);
+    await refuse(disk, log, 700);
+    for (let round = 0; round < 4; round += 1) {
+      // Each round ends a segment of completions alone, which the next one removes with the header that said it.
+      await log.append([completion([])]);
+      await refuse(disk, log, 0);
+      await log.append([completion([])]);
+      const { entries } = await replay(openLog(disk.copy(), { segmentBytes: 2000 }).log);
+      expect(entries.map(({ ref }) => ref.sequence)).toEqual([first]);
+    }
+    expect(disk.segmentPaths).toHaveLength(2);
+    // Another process carries it on as well, until that segment goes.
+    const next = openLog(disk, { segmentBytes: 2000 }).log;
+    expect((await replay(next)).entries.map(({ ref }) => ref.sequence)).toEqual([first]);
+    for (let id = 10; id < 20; id += 1) {
+      const sequence = await next.append([admission({ id, size: 1900, destinations: ["here"] })]);
+      await next.append([completion([{ sequence, index: 0 }])]);
+    }
+    const { entries } = await replay(openLog(disk.copy(), { segmentBytes: 2000 }).log);
+    expect(entries.map(({ ref }) => ref.sequence)).toEqual([first]);
+    expect(checkpointsIn(disk)).toContain('"ends":[[1,');
+    await next.append([completion([{ sequence: first, index: 0 }])]);
+    for (let id = 20; id < 26; id += 1) {
+      const sequence = await next.append([admission({ id, size: 1900, destinations: ["here"] })]);
+      await next.append([completion([{ sequence, index: 0 }])]);
+    }
+    expect(checkpointsIn(disk)).not.toContain('"ends"');
   });
 });
+
+/** Their descriptions. */
+function checkpointsIn(disk: MemoryDisk): string {
+  const written = disk.segmentPaths.map((path) => disk.files.get(path)!.bytes.toString("latin1")).join("");
+  const found = written.match(/\{"removed":[^}]*\}/g) ?? [];
+  expect(found).not.toEqual([]);
+  return found.join("\n");
+}
