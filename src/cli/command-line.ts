@@ -72,6 +72,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: async () => (await import("./deadletters.ts")).DEAD_LETTERS_USAGE,
     load: async () => (await import("./deadletters.ts")).runDeadLettersCommand,
   },
+  queues: {
+    usage: "queues list|move --from ID --to ID|drop ID [--config LOCATION | --storage DIR] [--json]",
+    summary: "what waits for each destination; what is parked for one that was taken away goes to another, or for good",
+    options: async () => (await import("./queues.ts")).QUEUES_USAGE,
+    load: async () => (await import("./queues.ts")).runQueuesCommand,
+  },
 };
 
 /** Runs one command and returns the process's exit code. Never throws: an error that nobody expected is printed. */

@@ -1,6 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
 import { systemClock } from "../core/clock.ts";
-import { FolderLock, FolderLockedError } from "../core/folder-lock.ts";
 import type { DeadLetterDesk, Dropped, ExportedLetter, LetterSummary } from "../queue/dead-letter-desk.ts";
 import { DeadLetterFilterError } from "../queue/dead-letter-filter.ts";
 import type { ReplayReport } from "../queue/dead-letters.ts";
@@ -8,6 +6,7 @@ import { createConsoleLogger } from "../service/console-logger.ts";
 import { DEAD_LETTER_PATHS, openStoredDeadLetters } from "../service/dead-letter-routes.ts";
 import { AdminRefusal, askAdmin } from "./admin-client.ts";
 import type { CliIo } from "./io.ts";
+import { lockFolder } from "./lock-folder.ts";
 
 type Operation = keyof typeof DEAD_LETTER_PATHS;
 
@@ -59,23 +58,4 @@ async function* ask(operation: Operation, desk: DeadLetterDesk, filter: readonly
   else if (operation === "export") yield* desk.export(filter);
   else if (operation === "replay") yield await desk.replay(filter, new AbortController().signal);
   else yield await desk.drop(filter);
-}
-
-/** A folder that is none of ours gets no lock file of ours either. */
-function lockFolder(folder: string): Disposable {
-  const isQueue = existsSync(folder) && readdirSync(folder).some((name) => /^segment-\d+\.log$/.test(name));
-  if (!isQueue) {
-    throw new AdminRefusal(
-      `there is no queue in the folder ${folder}\n  name the folder of a file_storage with --storage, or its configuration with --config`,
-    );
-  }
-  try {
-    const lock = FolderLock.acquire(folder, { pid: process.pid, sinceMs: systemClock.nowMs() });
-    return { [Symbol.dispose]: () => lock.release() };
-  } catch (error) {
-    if (!(error instanceof FolderLockedError)) throw error;
-    const fix =
-      "it is starting, stopping, or its admin socket could not be opened (see its log): try again in a moment";
-    throw new AdminRefusal(`${error.message}, and it does not answer\n  ${fix}`, { cause: error });
-  }
 }

@@ -8,7 +8,8 @@ import type { LetterRoom } from "./dead-letter-box.ts";
 import { createMark } from "./dead-letter.ts";
 import type { DirectDestination } from "./direct-destination.ts";
 import type { Need, RoomQueue, RoomRefusal, RoomRequest } from "./room.ts";
-import type { Eviction, SendingQueue } from "./sending-queue.ts";
+import type { SendingQueue } from "./sending-queue.ts";
+import type { Eviction } from "./sending-queue-settings.ts";
 import type { DeadLetterMark, EntryRef, LedgerDelta, StoredEntry } from "./storage.ts";
 
 const NO_NEEDS: readonly Need[] = [];

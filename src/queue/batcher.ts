@@ -69,13 +69,19 @@ export class Batcher {
     return first === undefined ? undefined : first.sinceMs + this.#flushMs();
   }
 
-  /** Takes the oldest of all lanes away; costs one look at each lane. */
-  takeOldest(): QueueEntry | undefined {
+  /** Of all lanes; costs one look at each. */
+  oldest(): QueueEntry | undefined {
     let oldest: QueueEntry | undefined;
     for (const { entries } of this.#lanes.values()) {
       const first = entries.first()!;
       oldest = oldest === undefined ? first : older(oldest, first);
     }
+    return oldest;
+  }
+
+  /** Takes it away. */
+  takeOldest(): QueueEntry | undefined {
+    const oldest = this.oldest();
     if (oldest === undefined) return undefined;
     const lane = this.#lanes.get(this.#keyOf(oldest.client))!;
     this.#shift(lane);

@@ -11,6 +11,7 @@ import { hasAttribute } from "./dead-letter-filter.ts";
 import type { DeadLetterFilter } from "./dead-letter-filter.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
+import type { QueueEntry } from "./queue-entry.ts";
 import type { EntryMark, LedgerDelta, Replay, ReplayedLetter } from "./storage.ts";
 
 export interface DeadLettersSettings {
@@ -21,12 +22,15 @@ export interface DeadLettersSettings {
   readonly ledger: Ledger;
 }
 
-/** Where a replayed letter goes. Where no gateway runs nothing takes it: it is queued when one starts. */
+/** What takes room in a queue. */
+export type RoomTaker = Pick<QueueEntry, "itemCount" | "bytes">;
+
+/** Where what is queued again goes. Where no gateway runs nothing takes it: it is queued when one starts. */
 export interface ReplayTarget {
   /** undefined: it has its room. A promise: it waits, and resolves with why it got none. Room is taken once for each call. */
-  takeRoom(letter: DeadLetter, signal: AbortSignal): string | undefined | Promise<string | undefined>;
-  giveBackRoom(letter: DeadLetter): void;
-  accept(letter: DeadLetter, replay: Replay): void;
+  takeRoom(taker: RoomTaker, signal: AbortSignal): string | undefined | Promise<string | undefined>;
+  giveBackRoom(taker: RoomTaker): void;
+  accept(entry: Omit<QueueEntry, "room">): void;
 }
 
 /** Why a letter has none: "is not configured". */
@@ -189,7 +193,9 @@ class ReplayRun {
     ledger.apply(deltas);
     for (const { letter, target } of group) {
       this.#letters.box(letter.destination).countReplayed(letter);
-      target.accept(letter, replayOf(letter));
+      const { ref, itemCount, bytes, client, admittedUnixMs } = letter;
+      const admittedUnixSeconds = Math.floor(admittedUnixMs / 1000);
+      target.accept({ ref, itemCount, bytes, client, admittedUnixSeconds, replay: replayOf(letter) });
     }
     this.#letterCount += group.length;
     this.#itemCount += sumItems(group.map(({ letter }) => letter));

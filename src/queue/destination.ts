@@ -15,6 +15,7 @@ import type { LossKind } from "./destination-health.ts";
 import { DirectDestination } from "./direct-destination.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
+import type { QueuePlace } from "./queue-desk.ts";
 import { QueueSizes } from "./queue-sizes.ts";
 import { RoomQueue } from "./room.ts";
 import type { RoomList } from "./room.ts";
@@ -101,6 +102,14 @@ export class Destination {
     const target = this.targets.get(signal);
     if (target?.kind !== "direct") return target?.queue;
     return this.queues.find((queue) => queue.signal === signal) ?? this.#createRemainder(signal);
+  }
+
+  /** Each signal with its queue, or with what is left of the one it had. */
+  places(): QueuePlace[] {
+    return [...this.targets].map(([signal, target]) => {
+      const queue = target.kind === "queue" ? target.queue : this.queues.find((one) => one.signal === signal);
+      return { destination: this.settings.id, signal, queue, state: "in_use" };
+    });
   }
 
   /** Sends what there is until nothing is left or `end` aborts. What is safe on disk does not wait for a backend that is away. */

@@ -12,7 +12,7 @@ import type { Signal } from "../core/signal.ts";
 import { ComponentStates } from "./component-states.ts";
 import { retrySchema, sendingQueueSchema } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
-import type { ReplayTarget } from "./dead-letters.ts";
+import type { ReplayTarget, ReplayTargets } from "./dead-letters.ts";
 import { Destination } from "./destination.ts";
 import type { DestinationOffice, DestinationSettings } from "./destination.ts";
 import { SharedDoorBudget } from "./door-budget.ts";
@@ -20,6 +20,8 @@ import { Journal } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 import { PressureBoard } from "./pressure.ts";
+import { QueueDesk } from "./queue-desk.ts";
+import type { QueuePlace } from "./queue-desk.ts";
 import { QueueGeneration } from "./queue-generation.ts";
 import { queueTarget } from "./replay-target.ts";
 import { RoomList } from "./room.ts";
@@ -78,6 +80,8 @@ export interface Queues {
   readonly deadLetters: DeadLetters;
   /** Where a dead letter goes that is replayed, or why it cannot. */
   replayTarget(destination: string, signal: Signal): ReplayTarget | string;
+  /** Looks at queues, and empties parked ones. `targets`: of a gateway that does not run, what its configuration names. */
+  desk(targets?: ReplayTargets): QueueDesk;
 }
 
 export type { DestinationSettings } from "./destination.ts";
@@ -168,6 +172,25 @@ class GatewayQueues implements Queues {
     if (target === undefined) return `${destination} is not configured for ${signal}`;
     if (target.kind === "direct") return `${destination} has no queue (sending_queue.enabled, wait_for_result)`;
     return queueTarget(target.queue, this.#office.rooms, this.#office.clock);
+  }
+
+  desk(targets?: ReplayTargets): QueueDesk {
+    const { journal, ledger } = this.#office;
+    const stateOf = (destination: string, signal: Signal): QueuePlace["state"] =>
+      typeof (targets?.(destination, signal) ?? "") === "string" ? "parked" : "stored";
+    const places = (): QueuePlace[] => [
+      ...[...this.#destinations.values()].flatMap((destination) => destination.places()),
+      ...[...this.#parked.values()].map((queue) => {
+        const { destination, signal } = queue;
+        return { destination, signal, queue, state: stateOf(destination, signal) };
+      }),
+    ];
+    return new QueueDesk({
+      journal,
+      ledger,
+      places,
+      targets: targets ?? ((destination, signal) => this.replayTarget(destination, signal)),
+    });
   }
 
   prepare(destinations: readonly DestinationSettings[]): QueueGeneration {

@@ -1,7 +1,6 @@
 import { ClientMetadata } from "../core/client-metadata.ts";
-import type { Clock, Timer } from "../core/clock.ts";
+import type { Timer } from "../core/clock.ts";
 import { ConsumeError } from "../core/errors.ts";
-import type { Logger } from "../core/logger.ts";
 import type { OutgoingRequest } from "../core/sender.ts";
 import type { Signal } from "../core/signal.ts";
 import { mergePayloads } from "../wire/otlp/payload.ts";
@@ -9,52 +8,24 @@ import type { EncodedPayload } from "../wire/otlp/types.ts";
 import { Batcher } from "./batcher.ts";
 import type { SendingQueueConfig } from "./config.ts";
 import type { DeadLetterBox } from "./dead-letter-box.ts";
-import type { Delivery, DeliveryOutcome, Patience } from "./delivery.ts";
+import type { DeliveryOutcome, Patience } from "./delivery.ts";
 import { hasSettled, NOTHING_DELIVERED, sumOutcomes, TOO_OLD, withoutLeave } from "./delivery.ts";
-import type { Journal } from "./journal.ts";
 import type { DestinationAccount } from "./ledger-accounts.ts";
-import type { Ledger } from "./ledger.ts";
 import type { QueueEntry } from "./queue-entry.ts";
 import { sinceUnixMs, sizeIn, sumItems, sumRoom } from "./queue-entry.ts";
-import type { QueueSizes } from "./queue-sizes.ts";
 import { readRequests } from "./requests.ts";
-import type { RoomList, RoomQueue } from "./room.ts";
+import type { RoomQueue } from "./room.ts";
+import type { Eviction, SendingQueueSettings } from "./sending-queue-settings.ts";
 import { Settler } from "./settler.ts";
 
 /** A sender that ignores the abort of its attempt is left behind after this time. */
 const ABORT_GRACE_MS = 200;
-
-export interface SendingQueueSettings {
-  readonly destination: string;
-  readonly signal: Signal;
-  readonly config: SendingQueueConfig;
-  readonly delivery: Delivery;
-  readonly room: RoomQueue;
-  readonly rooms: RoomList;
-  readonly journal: Journal;
-  readonly isDurable: boolean;
-  readonly ledger: Ledger;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Only where they are shown. */
-  readonly sizes?: QueueSizes | undefined;
-  /** Of the destination. */
-  readonly deadLetters: DeadLetterBox;
-  /** For the log: items that were too old before they were tried, and such as found no room. */
-  readonly onLost: (kind: "expired" | "overflowed", items: number) => void;
-}
 
 /** Whatever a queue is to hold before its successor may stand alone: what the former one still has in its hands. */
 interface Predecessor {
   readonly queuedItems: number;
   readonly inFlightItems: number;
   readonly isIdle: boolean;
-}
-
-/** Entries that an admission pushes out, and the room that it holds beyond theirs until it is settled. */
-export interface Eviction {
-  readonly entries: readonly QueueEntry[];
-  readonly heldRoom: number;
 }
 
 /**
@@ -162,6 +133,24 @@ export class SendingQueue {
     const heldRoom = Math.max(size - sumRoom(entries), 0);
     this.room.used += heldRoom;
     return { entries, heldRoom };
+  }
+
+  /** Of what waits. undefined where nothing does. */
+  get oldest(): QueueEntry | undefined {
+    return this.#batcher.oldest();
+  }
+
+  /** The oldest entries of a parked queue, at least one where there is one. They count as queued until evicted() or restore(). */
+  takeOut(entriesMax: number, bytesMax: number): Eviction {
+    const entries: QueueEntry[] = [];
+    let bytes = 0;
+    while (entries.length < entriesMax && bytes < bytesMax) {
+      const oldest = this.#batcher.takeOldest();
+      if (oldest === undefined) break;
+      entries.push(oldest);
+      bytes += oldest.bytes;
+    }
+    return { entries, heldRoom: 0 };
   }
 
   /** The admission is kept, so these are gone; its storage record says so already. */

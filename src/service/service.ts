@@ -16,6 +16,7 @@ import { describeChanges, isTelemetryChanged, restartProblems, withUnchanged } f
 import { buildEnds, buildGraph, placesOf, type Graph, type GraphEnds } from "./graph.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { ledgerRoute } from "./ledger-report.ts";
+import { queueRoutes } from "./queue-routes.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
 import { ComponentHealth } from "./component-health.ts";
 import { OwnTelemetry } from "./own-telemetry.ts";
@@ -70,7 +71,7 @@ export class Service {
     const queues = createQueues({ clock, logger, meter: this.metrics, destinations, ...(storage && { storage }) });
     this.#graph = buildGraph(graphSettings, undefined, ends, queues.current, queues.ledger);
     this.#admin = new AdminDoor({ folder: storageFolderOf(configuration), logger });
-    this.#admin.add(ledgerRoute(queues.ledger), ...deadLetterRoutes(queues, clock));
+    this.#admin.add(ledgerRoute(queues.ledger), ...deadLetterRoutes(queues, clock), ...queueRoutes(queues.desk()));
     const health = new ComponentHealth(clock);
     this.#premises = { queues, sockets: new SharedSockets(), health, logger, onFatal };
     const places = placesOf(this.#graph);
