@@ -82,12 +82,22 @@ export class Journal {
     });
   }
 
-  /** Rides with the next group. Never fails towards the caller: what cannot be written now is written with a later one. */
-  complete(entries: readonly EntryRef[], ledger: readonly LedgerDelta[], marks: readonly EntryMark[] = []): void {
+  /**
+   * Rides with the next group. Never fails towards the caller: what cannot be written now is written with a later one.
+   * False where none will come: the entries stay in the storage as they are.
+   */
+  complete(entries: readonly EntryRef[], ledger: readonly LedgerDelta[], marks: readonly EntryMark[] = []): boolean {
     const record: CompletionRecord = { kind: "completion", entries, ledger, ...(marks.length > 0 && { marks }) };
-    if (this.#storage.appendNow?.(record) !== undefined) return;
+    if (this.#storage.appendNow?.(record) !== undefined) return true;
+    if (this.isEnded) return false;
     this.#completions.push(record);
     this.#kickSoon(this.#storage.completionDelayMs);
+    return true;
+  }
+
+  /** Nothing is written any more. */
+  get isEnded(): boolean {
+    return this.#isClosed && !this.#isAppending;
   }
 
   /** Counts that belong to no entry (refusals, direct deliveries). They wait for the next group, whenever it comes. */

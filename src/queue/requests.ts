@@ -39,6 +39,8 @@ export async function readRequests(
       const payload = journal.read(ref);
       payloads.push(payload instanceof Promise ? await payload : payload);
     } catch (thrown) {
+      // What the end of the process keeps from being read is no loss: the settler leaves it in the storage.
+      if (journal.isEnded) continue;
       const reason = ConsumeError.from(thrown).message;
       logger.error(`destination ${destination}: ${itemCount} items cannot be read back: ${reason}`);
     }

@@ -60,7 +60,7 @@ export class Settler {
     let sequence: number | undefined = 0;
     if (parts.length > 0) sequence = await this.#write(this.#asideRecord(settling, settlement));
     else if (isAwaited) sequence = await this.#write({ kind: "completion", entries: done, marks, ledger: deltas });
-    else journal.complete(done, deltas, marks);
+    else if (!journal.complete(done, deltas, marks)) sequence = undefined;
     if (sequence === undefined) {
       for (const { room } of [...settlement.buried, ...parts]) box.giveBack(room);
       return false;

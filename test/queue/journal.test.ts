@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ClientMetadata } from "../../src/core/client-metadata.ts";
+import { SENT_WHOLE } from "../../src/core/sender.ts";
 import { GROUP_ADMISSIONS_MAX, GROUP_BYTES_MAX } from "../../src/queue/journal.ts";
 import type { AdmissionRecord, StoredRecord } from "../../src/queue/storage.ts";
 import { settle } from "../support/test-clock.ts";
@@ -305,6 +306,49 @@ describe("reading back", () => {
     expect(sender.taken.map(({ itemCount }) => itemCount)).toEqual([3, 1]);
     expect(ledgerLine(queues, "a")).toMatchObject({ sent: 4, dropped: { unreadable: 2 }, in_flight: 0 });
     expect(logger.lines).toEqual(["error destination a: 2 items cannot be read back: checksum mismatch"]);
+    queues.ledger.balance();
+  });
+
+  it("that fails because the gateway stops leaves the entries queued: they stay in the storage, and the ledger says so", async () => {
+    const storage = new LogStorage();
+    storage.isHoldingReads = true;
+    const { queues, logger, clock } = openQueues([{ id: "a" }], { storage });
+    await queues.start();
+    await admit(queues, ["a"], payloadOf(3));
+    await settle();
+    const stopping = queues.shutdown(AbortSignal.abort());
+    await settle();
+    await clock.advance(1_000);
+    await stopping;
+    storage.damaged.add("1.0");
+    storage.releaseRead();
+    await settle();
+    expect(ledgerLine(queues, "a")).toMatchObject({ admitted: 3, queued: 3, in_flight: 0, dropped: {} });
+    expect(storage.liveEntries()).toEqual(["a: 3"]);
+    expect(logger.matching(/cannot be read back/)).toEqual([]);
+    queues.ledger.balance();
+  });
+
+  it("of what was sent when nothing can be written any more leaves it queued, since the next process sends it again", async () => {
+    const storage = new LogStorage();
+    const sender = new TestSender();
+    let answer = (): void => undefined;
+    // It does not honour the abort of its attempt.
+    sender.send = () =>
+      new Promise((resolve) => {
+        answer = () => resolve(SENT_WHOLE);
+      });
+    const { queues, clock } = openQueues([{ id: "a", sender }], { storage });
+    await queues.start();
+    await admit(queues, ["a"], payloadOf(3));
+    await settle();
+    const stopping = queues.shutdown(AbortSignal.abort());
+    await clock.advance(1_000);
+    await stopping;
+    answer();
+    await settle();
+    expect(storage.liveEntries()).toEqual(["a: 3"]);
+    expect(ledgerLine(queues, "a")).toMatchObject({ sent: 0, queued: 3, in_flight: 0 });
     queues.ledger.balance();
   });
 });
