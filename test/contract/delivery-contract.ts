@@ -257,7 +257,7 @@ export const DELIVERY_CONTRACT: readonly ContractPoint[] = [
   {
     title: "A reload cannot hurt",
     meaning:
-      "An admission ends on the generation it began with; sockets and queues belong to the service; what is removed is parked, named, and goes on when it is back.",
+      "An admission ends on the generation it began with; sockets and queues belong to the service; what is removed is parked, named, and goes on when it is back, or where a command sends it.",
     promises: [
       {
         file: "queue/replace.test.ts",
@@ -272,6 +272,25 @@ export const DELIVERY_CONTRACT: readonly ContractPoint[] = [
       {
         file: "queue/ledger.test.ts",
         names: ["balances a pipeline over a reload that takes away the processor that dropped"],
+      },
+      {
+        file: "queue/queue-desk.test.ts",
+        names: [
+          "is sent there once, oldest first, is evicted{moved} here and replayed there, and nothing of it is parked",
+          "is in one place or the other after a crash at any write, and the ledger holds over all runs",
+          "is gone for good, as dropped{by_command}",
+        ],
+      },
+      {
+        file: "e2e/queues-command.test.ts",
+        names: ["loses nothing of a move that SIGKILL cuts, and the next move takes the rest"],
+      },
+      {
+        file: "e2e/reload-tls.test.ts",
+        names: [
+          "of receivers with TLS fails no request over gRPC or HTTPS, and those who connect later see the new certificate",
+          "keeps the listening sockets while connections stand that have not spoken, and answers these: %s",
+        ],
       },
     ],
   },
