@@ -175,6 +175,21 @@ export function findWorkplaceTraces(files: readonly SourceFile[]): Finding[] {
     );
 }
 
+const DECISION_PATTERN = /(?:\[[^\]\n]*?(\d{4})\]\([^)\n]*)?decisions\/((\d{4})(?:-[\w-]+\.md)?)/g;
+
+/** A decision is named by the number, and the file name if any, that it has now. `decisions`: the names of their files. */
+export function findWrongDecisions(files: readonly SourceFile[], decisions: readonly string[]): Finding[] {
+  return files.flatMap((file) =>
+    [...file.text.matchAll(DECISION_PATTERN)].flatMap((match) => {
+      const [, label, name = "", number] = match;
+      const isThere = decisions.some((decision) => decision === name || decision.startsWith(`${name}-`));
+      if (isThere && (label ?? number) === number) return [];
+      const message = `names a decision that is not there, or by another's number: ${match[0]}`;
+      return [{ path: file.path, line: lineAt(file.text, match.index), message }];
+    }),
+  );
+}
+
 /** Comments become blanks of the same length, so that offsets and lines stay. Strings with `//` inside URLs are left alone. */
 function withoutComments(text: string): string {
   return text.replaceAll(/\/\*[\s\S]*?\*\/|(?<=^|[\s;{}(),])\/\/[^\n]*/g, (comment) =>

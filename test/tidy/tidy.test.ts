@@ -11,6 +11,7 @@ import {
   findLayerBreaks,
   findPrivateImports,
   findWorkplaceTraces,
+  findWrongDecisions,
   type SourceFile,
 } from "./rules.ts";
 
@@ -35,6 +36,8 @@ const readable = read(/\.(ts|mjs|md|json|ya?ml|sh|py|txt)$|^\.ci\/|Dockerfile$/)
   ({ path }) => path !== "package-lock.json" && !path.startsWith("test/testdata/"),
 );
 
+const decisions = paths.flatMap((path) => /^docs\/decisions\/(.+)$/.exec(path)?.[1] ?? []);
+
 const show = (findings: readonly Finding[]): string[] =>
   findings.map(({ path, line, message }) => `${path}:${line}  ${message}`);
 const plant = (path: string, text: string): SourceFile[] => [{ path, text }];
@@ -51,6 +54,10 @@ describe("the tree", () => {
   test("has processors that live from the public entry alone", () =>
     expect(show(findPrivateImports(sources))).toEqual([]));
   test("has components that are whole", () => expect(show(findIncompleteComponents(paths))).toEqual([]));
+  test("names decisions by the numbers that they have", () => {
+    expect(decisions.length).toBeGreaterThan(5);
+    expect(show(findWrongDecisions(readable, decisions))).toEqual([]);
+  });
   test("names no place of one machine", () => expect(show(findWorkplaceTraces(readable))).toEqual([]));
 });
 
@@ -109,6 +116,18 @@ describe("each rule finds a planted fault", () => {
     expect(findIncompleteComponents([...whole, "test/exporters/x/x.test.ts"])).toHaveLength(0);
     expect(findIncompleteComponents(whole)).toHaveLength(1);
     expect(findIncompleteComponents([...whole.slice(1), "test/exporters/x/x.test.ts"])).toHaveLength(1);
+  });
+
+  test("a decision by a number that another has", () => {
+    const folder = ["docs", "decisions"].join("/");
+    const names = ["0001-a.md", "0002-b.md"];
+    const of = (text: string): Finding[] => findWrongDecisions(plant("src/a.ts", text), names);
+    for (const right of [`${folder}/0001`, `${folder}/0002-b.md`, `[0001](../${folder}/0001-a.md)`]) {
+      expect(of(right), right).toHaveLength(0);
+    }
+    for (const wrong of [`${folder}/0003`, `${folder}/0001-b.md`, `[decision 0002](${folder}/0001-a.md)`]) {
+      expect(of(wrong), wrong).toHaveLength(1);
+    }
   });
 
   test("a path of one machine", () => {
