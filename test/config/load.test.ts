@@ -85,7 +85,11 @@ describe("a sound configuration", () => {
     expect(configuration.service.extensions).toEqual(["health_check"]);
     expect(configuration.service.telemetry.logs.level).toBe("debug");
     expect(configuration.service.telemetry.metrics.readers?.[0]?.pull?.exporter.prometheus?.port).toBe(9999);
-    expect(configuration.signalbox).toEqual({ processors: ["./processors", "../more"], watch: true, shutdown_timeout: 30_000 });
+    expect(configuration.signalbox).toEqual({
+      processors: ["./processors", "../more"],
+      watch: true,
+      shutdown_timeout: 30_000,
+    });
   });
 
   it("has defaults where telemetry and our own block are left out", () => {

@@ -9,7 +9,7 @@ const PLAIN = { hasSuffixes: false, hasScope: false };
 const resource = { "service.name": "signalbox", "2nd": 'a "quoted"\nvalue \\' };
 
 function filled(): MetricsRegistry {
-  const registry = new MetricsRegistry();
+  const registry = new MetricsRegistry("detailed");
   const items = { description: "Items that\nwere taken.", unit: "{items}" };
   registry.counter("taken", { receiver: 'otlp/"odd"', transport: "grpc" }, items).add(3);
   registry.counter("taken", { receiver: "otlp", transport: "http" }, items).add(2 ** 53);

@@ -50,37 +50,41 @@ const PLAIN = "{ attributes: [{ key: absent, action: delete }] }";
 const binary = findContribCollector();
 
 describe.skipIf(binary === undefined)(`the same configuration in the Collector and here (${PEER_HINT})`, () => {
-  test("gives equal records for random requests, also as the Collector writes them, and for recorded ones", async () => {
-    const plain = SIGNALS.map((signal): ProcessorCase => ({ signal, type: "resource", yaml: PLAIN }));
-    const ours = new Map<ProcessorCase, RunProcessor>();
-    for (const one of [...plain, ...SIGNALS.flatMap(randomCases)]) ours.set(one, await open(one));
-    for (const one of SIGNALS.flatMap(upstreamCases)) {
-      const run = await openWhereAccepted(one);
-      if (run !== undefined) ours.set(one, run);
-    }
-    const cases = [...ours.keys()];
-    await using collector = await ContribCollector.start(binary ?? "", cases);
-    let compared = 0;
-    for (const signal of SIGNALS) {
-      const random = fc.sample(requestOf(signal), { seed: SEED, numRuns: RUNS });
-      const requests = [...random.map((request) => encodeReference(signal, request)), ...recordedRequests(signal)];
-      for (const bytes of requests) {
-        const theirs = await collector.send(signal, bytes, HEADERS);
-        const rewritten = theirs.get(plain[SIGNALS.indexOf(signal)]!)!;
-        // The Collector's receiver answers a request without items itself.
-        if (rewritten.length === 0) continue;
-        for (const [one, result] of theirs) {
-          const run = ours.get(one)!;
-          const wanted = recordsOf(signal, result);
-          for (const input of [bytes, rewritten]) {
-            expect(recordsOf(signal, await run(input, CLIENT)), explain(one, signal, input)).toEqual(wanted);
+  test(
+    "gives equal records for random requests, also as the Collector writes them, and for recorded ones",
+    async () => {
+      const plain = SIGNALS.map((signal): ProcessorCase => ({ signal, type: "resource", yaml: PLAIN }));
+      const ours = new Map<ProcessorCase, RunProcessor>();
+      for (const one of [...plain, ...SIGNALS.flatMap(randomCases)]) ours.set(one, await open(one));
+      for (const one of SIGNALS.flatMap(upstreamCases)) {
+        const run = await openWhereAccepted(one);
+        if (run !== undefined) ours.set(one, run);
+      }
+      const cases = [...ours.keys()];
+      await using collector = await ContribCollector.start(binary ?? "", cases);
+      let compared = 0;
+      for (const signal of SIGNALS) {
+        const random = fc.sample(requestOf(signal), { seed: SEED, numRuns: RUNS });
+        const requests = [...random.map((request) => encodeReference(signal, request)), ...recordedRequests(signal)];
+        for (const bytes of requests) {
+          const theirs = await collector.send(signal, bytes, HEADERS);
+          const rewritten = theirs.get(plain[SIGNALS.indexOf(signal)]!)!;
+          // The Collector's receiver answers a request without items itself.
+          if (rewritten.length === 0) continue;
+          for (const [one, result] of theirs) {
+            const run = ours.get(one)!;
+            const wanted = recordsOf(signal, result);
+            for (const input of [bytes, rewritten]) {
+              expect(recordsOf(signal, await run(input, CLIENT)), explain(one, signal, input)).toEqual(wanted);
+            }
+            compared += 2;
           }
-          compared += 2;
         }
       }
-    }
-    expect(compared).toBeGreaterThan(cases.length * RUNS);
-  }, USUAL_RUN_MS * Math.max(1, FUZZ_TIMES));
+      expect(compared).toBeGreaterThan(cases.length * RUNS);
+    },
+    USUAL_RUN_MS * Math.max(1, FUZZ_TIMES),
+  );
 
   test("reads patterns alike: what they match, and what their groups catch", async () => {
     const cases = patternCases(SEED);
