@@ -9,6 +9,7 @@ export interface RunningProcessor<S extends Signal> {
   /** Runs the user's function over the batch. What it throws comes out as it is; a promise means that it is not done. */
   call(batch: Batch<S>): void | Promise<void>;
   start(): void | Promise<void>;
+  /** Idempotent, legal before start: the user's own shutdown runs once, and only where start was called. */
   shutdown(signal: AbortSignal): void | Promise<void>;
 }
 
@@ -24,10 +25,18 @@ export function openProcessor<S extends Signal>(
   const functions = instance as {
     [T in Signal]: (batch: BatchView<RecordViews[T]>, ctx: BatchContext) => void | Promise<void>;
   };
+  let isStarted = false;
   return {
     call: (batch) => functions[signal](batch.view, batchContext(ctx, batch)),
-    start: () => instance.start?.(),
-    shutdown: (patience) => instance.shutdown?.(patience),
+    start: () => {
+      isStarted = true;
+      return instance.start?.();
+    },
+    shutdown: (patience) => {
+      if (!isStarted) return;
+      isStarted = false;
+      return instance.shutdown?.(patience);
+    },
   };
 }
 

@@ -14,6 +14,9 @@ import type { DefinedProcessor } from "./define.ts";
 import type { LogsJson, MetricsJson, TracesJson } from "./otlp-json.ts";
 import { openProcessor } from "./runner.ts";
 
+export { contractOf } from "./contract/contract.ts";
+export type { ContractCheck, ContractSettings, ExampleRequest } from "./contract/contract.ts";
+export { ManualClock } from "./manual-clock.ts";
 export { attributesOf } from "./otlp-json.ts";
 export type { AnyValueJson, KeyValueJson, LogsJson, MetricsJson, TracesJson } from "./otlp-json.ts";
 

@@ -51,7 +51,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   readonly #faults: StateLog;
   readonly #blocking: StateLog;
   readonly #regroupRefused: Counter;
-  #state: "created" | "started" | "shut down" = "created";
+  #isShutDown = false;
 
   constructor(definition: DefinedProcessor, origin: ProcessorOrigin, place: Place<S>) {
     const { signal, settings, config } = place;
@@ -79,7 +79,6 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   }
 
   async start(): Promise<void> {
-    this.#state = "started";
     try {
       await runAs(this.#origin, () => this.#running.start());
     } catch (thrown) {
@@ -88,9 +87,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   }
 
   async shutdown(signal: AbortSignal): Promise<void> {
-    const wasStarted = this.#state === "started";
-    this.#state = "shut down";
-    if (!wasStarted) return;
+    this.#isShutDown = true;
     try {
       await Promise.race([runAs(this.#origin, () => this.#running.shutdown(signal)), aborted(signal)]);
     } catch (thrown) {
@@ -99,7 +96,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
   }
 
   async consume(batch: Batch<S>, admission: Admission): Promise<void> {
-    if (this.#state === "shut down") throw new ConsumeError("refused", `${this.#name}: has been shut down`);
+    if (this.#isShutDown) throw new ConsumeError("refused", `${this.#name}: has been shut down`);
     await this.#run(batch, admission);
     if (batch.regroupRefused > 0) this.#regroupRefused.add(batch.regroupRefused);
     if (batch.itemCount === 0) return batch.release();

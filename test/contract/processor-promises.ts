@@ -8,7 +8,7 @@ import { createQueues, exporterEntry, type Queues } from "../../src/queue/queues
 import { testSettings } from "../exporters/test-exporter.ts";
 import { queueConfig, retryConfig, TestSender } from "../queue/support.ts";
 import type { ContractPromise, Instance, ProcessorCase } from "./contract.ts";
-import { BEHAVIOURS, FlakyConsumer, KIND_OF } from "./flaky-consumer.ts";
+import { BEHAVIOURS, FlakyConsumer, KIND_OF } from "../../src/sdk/contract/flaky-consumer.ts";
 import { lifecyclePromises } from "./lifecycle-promises.ts";
 import { batchOf, oneRequest, requestsOf, signalsOf } from "./requests.ts";
 import { inTime, shutDown, Stage, StageAdmission } from "./stage.ts";

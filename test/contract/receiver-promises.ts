@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Component } from "../../src/core/component.ts";
 import type { Signal } from "../../src/core/signal.ts";
 import type { ContractPromise, Instance, ReceiverCase, SendOutcome } from "./contract.ts";
-import { type Behaviour, BEHAVIOURS, FlakyConsumer, KIND_OF } from "./flaky-consumer.ts";
+import { type Behaviour, BEHAVIOURS, FlakyConsumer, KIND_OF } from "../../src/sdk/contract/flaky-consumer.ts";
 import { lifecyclePromises } from "./lifecycle-promises.ts";
 import { batchOf, oneRequest, signalsOf } from "./requests.ts";
 import { inTime, shutDown, Stage, until } from "./stage.ts";

@@ -1,11 +1,11 @@
-import type { Admission } from "../../src/core/admission.ts";
-import type { Batch } from "../../src/core/batch.ts";
-import type { Consumer } from "../../src/core/consumer.ts";
-import { ConsumeError, type ConsumeErrorKind } from "../../src/core/errors.ts";
-import { fanOut } from "../../src/core/fan-out.ts";
-import type { Signal } from "../../src/core/signal.ts";
-import { joinSlices } from "../../src/wire/otlp/payload.ts";
-import { settle } from "../support/test-clock.ts";
+import type { Admission } from "../../core/admission.ts";
+import type { Batch } from "../../core/batch.ts";
+import type { Consumer } from "../../core/consumer.ts";
+import { ConsumeError, type ConsumeErrorKind } from "../../core/errors.ts";
+import { fanOut } from "../../core/fan-out.ts";
+import type { Signal } from "../../core/signal.ts";
+import { joinSlices } from "../../wire/otlp/payload.ts";
+import { settle } from "../manual-clock.ts";
 
 /** What the rest of a pipeline may do with a batch, the forbidden included: a processor of a user's may do anything. */
 export const BEHAVIOURS = [
