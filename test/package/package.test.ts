@@ -151,7 +151,35 @@ function postLogs(url: string): Promise<Response> {
   return fetch(`${url}/v1/logs`, { method: "POST", headers, body: LOGS });
 }
 
+/** A user's test; whether it passes is up to `edit`. */
+function contractTest(edit: string): string {
+  return `import { test } from "node:test";
+import { defineProcessor } from "signalbox/sdk";
+import { contractOf } from "signalbox/sdk/testing";
+
+const mine = defineProcessor({
+  type: "mine",
+  logs(batch) {
+    for (const record of batch) ${edit};
+  },
+});
+
+for (const { name, check } of contractOf(mine, { idempotent: true })) test(name, check);
+`;
+}
+
 describe("installed into an empty project", () => {
+  test("tries a user's processor on the contract under node:test, and finds the broken promise", async (context) => {
+    const project = projectOf(context);
+    project.write("kept.test.ts", contractTest('record.attributes.set("mine", true)'));
+    const kept = await project.run("node", "--test", "--test-reporter=tap", "kept.test.ts");
+    expect(Number(/^# pass (\d+)$/m.exec(kept)?.[1])).toBeGreaterThan(10);
+    expect(kept).toMatch(/^# fail 0$/m);
+    project.write("broken.test.ts", contractTest("record.drop()"));
+    const broken = project.run("node", "--test", "--test-reporter=tap", "broken.test.ts");
+    await expect(broken).rejects.toThrow(/^not ok \d+ - hands on every record$[^]*^# fail 1$/m);
+  }, 60_000);
+
   test("tells its version", async (context) => {
     const project = projectOf(context);
     expect(await project.run("npx", "signalbox", "--version")).toBe(`signalbox ${readPackageJson(checkout).version}\n`);
@@ -198,7 +226,7 @@ await gateway.shutdown();
       "consumer.ts",
       `import { ConfigurationError, startGateway, type Gateway, type Logger } from "signalbox";
 import { defineProcessor, z } from "signalbox/sdk";
-import { runProcessor, attributesOf, type LogsJson } from "signalbox/sdk/testing";
+import { contractOf, runProcessor, attributesOf, type ContractCheck, type LogsJson } from "signalbox/sdk/testing";
 
 const logger: Logger = { debug() {}, info() {}, warn() {}, error() {}, with: () => logger };
 export const open = (text: string): Promise<Gateway> => startGateway({ configuration: { name: "g.yaml", text }, logger });
@@ -216,6 +244,8 @@ export async function hidden(logs: LogsJson): Promise<LogsJson> {
   return runProcessor(hide, { config: { key: "token" }, logs });
 }
 export { attributesOf };
+
+export const checks: readonly ContractCheck[] = contractOf(hide, { config: { key: "token" }, idempotent: true });
 
 // @ts-expect-error a typing mistake is found
 hide.typo();
