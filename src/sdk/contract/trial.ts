@@ -52,7 +52,12 @@ export class Trial implements AsyncDisposable {
 
   static async start(processor: DefinedProcessor, settings: TrialSettings): Promise<Trial> {
     const trial = new Trial(processor, settings);
-    for (const running of trial.#running.values()) await trial.#inTime(running.start(), "start()");
+    try {
+      for (const running of trial.#running.values()) await trial.#inTime(running.start(), "start()");
+    } catch (error) {
+      process.off("unhandledRejection", trial.#onStray);
+      throw error;
+    }
     return trial;
   }
 
