@@ -56,18 +56,20 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
   const { env = {}, processorFolders = [], logger = SILENT, onFatal = () => {} } = settings;
   let { configuration: current } = settings;
   const memory = new ProcessorMemory();
-  const load = (file: typeof current): ReturnType<typeof loadGateway> =>
-    loadGateway({ files: [file], env, processorFolders, memory });
+  const stopping = new AbortController();
+  const load = (file: typeof current, signal?: AbortSignal): ReturnType<typeof loadGateway> =>
+    loadGateway({ files: [file], env, processorFolders, memory, ...(signal && { stopping: signal }) });
   const loaded = await load(current);
   if (!loaded.ok) throw new ConfigurationError(loaded.problems);
   const service = new Service({ configuration: loaded.configuration, logger, onFatal });
   await service.start();
   const read = async (file: typeof current): Promise<ReadConfiguration> => {
-    const again = await load(file);
+    const again = await load(file, stopping.signal);
     return again.ok ? again : { ...again, message: formatProblems(again.problems) };
   };
   const { inputs, warnings } = loaded;
-  const reloader = new Reloader({ service, memory, logger, clock: systemClock, inputs, warnings });
+  const reloadSettings = { service, memory, logger, clock: systemClock, inputs, warnings, stopping: stopping.signal };
+  const reloader = new Reloader(reloadSettings);
   return {
     get listening() {
       return service.listening;
@@ -81,7 +83,10 @@ export async function startGateway(settings: GatewaySettings): Promise<Gateway> 
       current = next ?? current;
       return result.changes;
     },
-    shutdown: () => service.shutdown(),
+    shutdown: () => {
+      stopping.abort();
+      return service.shutdown();
+    },
   };
 }
 

@@ -60,17 +60,24 @@ async function runService(run: Run): Promise<number> {
     io.stderr(`${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_FAILED;
   }
-  guards.use(await followInputs(run, service, origins));
+  const stopping = new AbortController();
+  guards.use(await followInputs(run, service, origins, stopping.signal));
   io.stdout(formatBanner({ version: VERSION, listening: service.listening, command: commandName() }));
   const exitCode = await end.requested;
   logger.info("stopping: no more is accepted, what is queued is sent");
+  stopping.abort();
   await service.shutdown();
   io.stderr(formatLedger(service.ledger));
   return exitCode;
 }
 
 /** Reloads on SIGHUP and, unless it was told not to, when what the configuration was read from changes. */
-async function followInputs(run: Run, service: Service, origins: ProcessorOrigin[]): Promise<Disposable> {
+async function followInputs(
+  run: Run,
+  service: Service,
+  origins: ProcessorOrigin[],
+  stopping: AbortSignal,
+): Promise<Disposable> {
   const { gatewayArgs, loaded, memory, sinceMs, logger } = run;
   const reloader = new Reloader({
     service,
@@ -79,11 +86,12 @@ async function followInputs(run: Run, service: Service, origins: ProcessorOrigin
     clock: systemClock,
     inputs: withPaths(loaded.inputs, gatewayArgs),
     warnings: loaded.warnings,
+    stopping,
     // Code of a processor that was replaced may still run, so no origin is forgotten.
     onOrigins: (found) => void origins.push(...found.filter(({ file }) => !origins.some((own) => own.file === file))),
   });
   const stack = new DisposableStack();
-  const reload = async (): Promise<void> => void (await reloader.reload(() => readAgain(run)));
+  const reload = async (): Promise<void> => void (await reloader.reload(() => readAgain(run, stopping)));
   const onHangUp = (): void => void reload();
   process.on("SIGHUP", onHangUp);
   stack.defer(() => void process.off("SIGHUP", onHangUp));
@@ -93,12 +101,12 @@ async function followInputs(run: Run, service: Service, origins: ProcessorOrigin
   return stack;
 }
 
-async function readAgain({ gatewayArgs, memory, io }: Run): Promise<ReadConfiguration> {
+async function readAgain({ gatewayArgs, memory, io }: Run, stopping: AbortSignal): Promise<ReadConfiguration> {
   const { files, problems } = gatewayArgs.reread();
   const own = withPaths({ files: [], folders: [] }, gatewayArgs);
   if (problems.length > 0) return { ok: false, message: problems.join("\n"), inputs: own };
   const { processorFolders } = gatewayArgs;
-  const loaded = await loadGateway({ files, processorFolders, env: io.env, memory });
+  const loaded = await loadGateway({ files, processorFolders, env: io.env, memory, stopping });
   const inputs = withPaths(loaded.inputs, gatewayArgs);
   return loaded.ok ? { ...loaded, inputs } : { ok: false, message: formatProblems(loaded.problems), inputs };
 }

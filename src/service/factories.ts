@@ -4,8 +4,7 @@ import type { ComponentFactory } from "../core/component.ts";
 import { OWN_PROCESSORS_FOLDER } from "../core/package-files.ts";
 import { BUILT_IN_FACTORIES } from "./built-in.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
-import { loadProcessors, type ProcessorProblem } from "./processor-loader.ts";
-import type { ProcessorMemory } from "./processor-memory.ts";
+import { loadProcessors, type LoadSettings, type ProcessorProblem } from "./processor-loader.ts";
 
 export interface KnownFactories {
   /** Compiled in, then what lies in processors/, then the user's. */
@@ -19,11 +18,11 @@ export interface KnownFactories {
 /** Every component type there is, with the processors of the folders. */
 export async function loadFactories(
   processorFolders: readonly string[],
-  memory?: ProcessorMemory,
+  settings: Pick<LoadSettings, "memory" | "stopping"> = {},
 ): Promise<KnownFactories> {
   const processors = await loadProcessors([OWN_PROCESSORS_FOLDER, ...processorFolders], {
     builtInTypes: BUILT_IN_FACTORIES.filter(({ kind }) => kind === "processor").map(({ type }) => type),
-    ...(memory !== undefined && { memory }),
+    ...settings,
   });
   return {
     factories: [...BUILT_IN_FACTORIES, ...processors.factories],

@@ -19,6 +19,8 @@ export interface GatewayLoadSettings {
   readonly processorFolders: readonly string[];
   /** For who loads more than once; see there. */
   readonly memory?: ProcessorMemory;
+  /** As in LoadSettings (processor-loader.ts). */
+  readonly stopping?: AbortSignal;
 }
 
 /** What a configuration was read from: a change of any of it may change the configuration. */
@@ -35,7 +37,7 @@ export type GatewayLoadResult = { readonly warnings: readonly Problem[]; readonl
 
 /** From files to a checked configuration: first the processors that they name, which are types of the second step. */
 export async function loadGateway(settings: GatewayLoadSettings): Promise<GatewayLoadResult> {
-  const { files, env, processorFolders, memory } = settings;
+  const { files, env, processorFolders, memory, stopping } = settings;
   const read = new Set<string>();
   const readText: ReadText = (path) => {
     read.add(path);
@@ -45,7 +47,7 @@ export async function loadGateway(settings: GatewayLoadSettings): Promise<Gatewa
   const sources = { files, env, readText };
   const named = readProcessorFolders(sources).map(({ folder, position }) => resolve(dirname(position.file), folder));
   const folders = [...named, ...processorFolders];
-  const known = await loadFactories(folders, memory);
+  const known = await loadFactories(folders, { ...(memory && { memory }), ...(stopping && { stopping }) });
   const loaded = loadConfiguration({ ...sources, factories: factoryLookup(known.factories, known.brokenProcessors) });
   const found = loaded.ok ? checkStorages(loaded.configuration) : loaded.problems;
   const problems = [...known.problems, ...found];

@@ -27,6 +27,8 @@ export interface LoadSettings {
   readonly clock?: Clock;
   /** Of the loads before: what it knows unchanged is not loaded again. Default: every file is loaded anew. */
   readonly memory?: ProcessorMemory;
+  /** Of a gateway that runs meanwhile: it aborts when that stops, and the load gives up with a problem. */
+  readonly stopping?: AbortSignal;
 }
 
 export interface LoadedProcessors {
@@ -44,6 +46,8 @@ const FOLDER_ENTRIES_MAX = 1_000;
 
 // A file may wait at its top level; one that never comes back must not stop the start without a word.
 const IMPORT_MS_MAX = 10_000;
+
+const STOPPING = { message: "was not loaded: the gateway is stopping", fix: "start it again" };
 
 /**
  * Loads every processor of the folders: `<folder>/<type>.ts` or `<folder>/<type>/processor.ts` (.js, .mjs).
@@ -68,11 +72,13 @@ class Loader implements LoadedProcessors {
   readonly #builtInTypes: readonly string[];
   readonly #clock: Clock;
   readonly #memory: ProcessorMemory | undefined;
+  readonly #stopping: AbortSignal | undefined;
 
-  constructor({ builtInTypes = [], clock = systemClock, memory }: LoadSettings) {
+  constructor({ builtInTypes = [], clock = systemClock, memory, stopping }: LoadSettings) {
     this.#builtInTypes = builtInTypes;
     this.#clock = clock;
     this.#memory = memory;
+    this.#stopping = stopping;
   }
 
   async loadFolder(folder: string): Promise<void> {
@@ -103,6 +109,7 @@ class Loader implements LoadedProcessors {
 
   async #load(origin: ProcessorOrigin): Promise<Omit<ProcessorProblem, "file"> | undefined> {
     const known = await this.#memory?.unchanged(origin);
+    if (this.#stopping?.aborted === true) return STOPPING;
     if (known === undefined) return this.#import(origin);
     this.origins.push(origin);
     this.factories.push(known);
@@ -117,6 +124,7 @@ class Loader implements LoadedProcessors {
     } catch (thrown) {
       return explainImportFailure(origin, thrown);
     }
+    if (this.#stopping?.aborted === true) return STOPPING;
     if (exports === undefined) {
       const message = `waits at its top level for more than ${IMPORT_MS_MAX / 1000} s`;
       return { message, fix: "move what waits into start() of the object that create returns" };
@@ -133,12 +141,13 @@ class Loader implements LoadedProcessors {
   /** The module's exports, or undefined where it does not come back. */
   async #importInTime(origin: ProcessorOrigin): Promise<unknown> {
     const done = new AbortController();
+    const signal = this.#stopping === undefined ? done.signal : AbortSignal.any([done.signal, this.#stopping]);
     // Timers of the Clock do not keep the process alive, and a file that awaits what never comes keeps nothing else.
     const alive = keepAlive();
     const url = generationUrl(pathToFileURL(origin.file), this.#generation);
     const module = runAs(origin, (): Promise<unknown> => import(url));
     try {
-      return await Promise.race([module, sleep(this.#clock, IMPORT_MS_MAX, done.signal)]);
+      return await Promise.race([module, sleep(this.#clock, IMPORT_MS_MAX, signal)]);
     } finally {
       this.#memory?.noteFiles(origin, this.#generation);
       done.abort();

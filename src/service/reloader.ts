@@ -28,6 +28,8 @@ export interface ReloaderSettings {
   /** What the running configuration was read from. */
   readonly inputs: LoadInputs;
   readonly warnings: readonly Problem[];
+  /** Aborts when the gateway is told to stop: what is being read gives up, what waits for its turn is never read. */
+  readonly stopping: AbortSignal;
   readonly onOrigins?: (origins: readonly ProcessorOrigin[]) => void;
 }
 
@@ -40,6 +42,8 @@ export type ReloadResult =
  * (docs/decisions/0009-reload.md), so this is 8 MiB.
  */
 const SUPERSEDED_FILES_MAX = 200;
+
+const STOPPING: ReloadResult = { ok: false, message: "the gateway is stopping" };
 
 /** Reads the configuration again and puts it in force, or says why not: then the running one stays. */
 export class Reloader {
@@ -73,8 +77,12 @@ export class Reloader {
   }
 
   async #reload(readAgain: () => Promise<ReadConfiguration>): Promise<ReloadResult> {
+    const { stopping } = this.#settings;
+    if (stopping.aborted) return STOPPING;
     const mark = await this.#watch?.mark();
     const read = await readAgain();
+    // What was cut short has nothing to say to anybody.
+    if (stopping.aborted) return STOPPING;
     const result = read.ok ? await this.#apply(read) : { ok: false as const, message: read.message };
     this.#report(result);
     // Where it was refused, a change of what is in force is none of the files that were read now.
