@@ -20,6 +20,7 @@ const entries = [
   "src/index",
   "src/sdk/index",
   "src/sdk/testing",
+  "src/service/processor-trial-thread",
   "src/store/writer-thread",
   "src/store/reader-thread",
 ];

@@ -9,6 +9,7 @@ import { explainImportFailure } from "./processor-import-failure.ts";
 import { loadStartMs, type ProcessorMemory } from "./processor-memory.ts";
 import { generationUrl, nextGeneration } from "./processor-modules.ts";
 import { runAs, type ProcessorOrigin } from "./processor-fault.ts";
+import { tryFile } from "./processor-trial.ts";
 import { createUserProcessorFactory } from "./user-processor.ts";
 
 /** Something in a user's folder or file that a person has to mend. */
@@ -117,6 +118,10 @@ class Loader implements LoadedProcessors {
   }
 
   async #import(origin: ProcessorOrigin): Promise<Omit<ProcessorProblem, "file"> | undefined> {
+    if (await this.#hangs(origin)) {
+      const message = `does not come back from its top level within ${IMPORT_MS_MAX / 1000} s: a loop that never ends?`;
+      return { message, fix: "move long work into start() of the object that create returns, and await within it" };
+    }
     const sinceMs = loadStartMs(this.#clock);
     let exports: unknown;
     try {
@@ -136,6 +141,15 @@ class Loader implements LoadedProcessors {
     this.origins.push(origin);
     this.factories.push(factory);
     return undefined;
+  }
+
+  /** Beside a running gateway a file is tried in another thread first. At a start nothing else is there to be stopped. */
+  async #hangs(origin: ProcessorOrigin): Promise<boolean> {
+    if (this.#stopping === undefined) return false;
+    const result = await tryFile(origin.file, this.#clock, IMPORT_MS_MAX, this.#stopping);
+    if (result === "came back") return false;
+    this.#memory?.noteFiles(origin, this.#generation);
+    return true;
   }
 
   /** The module's exports, or undefined where it does not come back. */

@@ -10,8 +10,11 @@ const GOOD = `import { defineProcessor } from "signalbox/sdk";
 export const stamp = defineProcessor({ type: "stamp", logs() {} });
 `;
 
+const JSON_BODY = { "content-type": "application/json" };
+
 interface Stage extends AsyncDisposable {
   readonly gateway: TestProcess;
+  readonly http: string;
   /** Saves the processor with `code` at its top level. */
   save(code: string): Promise<void>;
   /** A file that the code may write. */
@@ -37,9 +40,9 @@ service:
 signalbox: { processors: [processors], watch: false }
 `,
   );
-  const { gateway } = await startGateway(config);
+  const { gateway, http } = await startGateway(config);
   stack.use(gateway);
-  return { gateway, save, mark: join(folder.path, "mark"), [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { gateway, http, save, mark: join(folder.path, "mark"), [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 test("a gateway that is told to stop stops, whatever its reloads wait for, and says nothing of them any more", async () => {
@@ -55,4 +58,22 @@ test("a gateway that is told to stop stops, whatever its reloads wait for, and s
   expect(await gateway.stop()).toBe(0);
   expect(performance.now() - startMs).toBeLessThan(5_000);
   expect(gateway.stderr).not.toContain("reload");
+}, 60_000);
+
+test("a saved processor whose top level never ends is refused, and the gateway goes on meanwhile", async () => {
+  await using stage = await setUp();
+  const { gateway, mark } = stage;
+  await stage.save(
+    `import { writeFileSync } from "node:fs";\nwriteFileSync(${JSON.stringify(mark)}, "");\nwhile (true) {}`,
+  );
+  process.kill(gateway.pid, "SIGHUP");
+  await eventually(() => Promise.resolve(existsSync(mark) || undefined), "the file runs");
+  const { status } = await fetch(`${stage.http}/v1/logs`, { method: "POST", headers: JSON_BODY, body: "{}" });
+  expect(status).toBe(200);
+  await gateway.until((_stdout, stderr) => /stamp\.ts.*does not come back from its top level/.test(stderr));
+  await gateway.until((_stdout, stderr) => stderr.includes("reload refused"));
+  await stage.save("");
+  process.kill(gateway.pid, "SIGHUP");
+  await gateway.until((_stdout, stderr) => /reload: (nothing has changed|1 change is in force)/.test(stderr));
+  expect(await gateway.stop()).toBe(0);
 }, 60_000);
