@@ -6,8 +6,9 @@
  *   segment-00000003.sqlite.damaged    set aside, see StoreWriter; counts in the size, goes first
  *   lock.sqlite, owner.json            who writes here (core/folder-lock.ts)
  */
-import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { chmodSync, closeSync, openSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { createFolder as createMissing } from "../core/create-folder.ts";
 
 const SEGMENT_NAME = /^segment-(\d{8,})\.sqlite(\.damaged)?$/;
 const SIDE_FILES = ["", "-wal", "-shm"] as const;
@@ -22,32 +23,12 @@ export function segmentPath(directory: string, sequence: number): string {
   return join(directory, `segment-${String(sequence).padStart(8, "0")}.sqlite`);
 }
 
-/**
- * Only its owner may read what workers logged. An existing folder keeps its mode: a person may have chosen it.
- *
- * Folder by folder, because mkdir's own `recursive` tries forever where the file system says ENOENT to a folder whose
- * parent is there, as /proc does. Throws what the file system says.
- */
+/** Only its owner may read what workers logged. An existing folder keeps its mode: a person may have chosen it. */
 export function createFolder(directory: string): void {
-  const missing: string[] = [];
-  let path = resolve(directory);
-  while (statSync(path, { throwIfNoEntry: false }) === undefined && path !== dirname(path)) {
-    missing.unshift(path);
-    path = dirname(path);
-  }
-  for (const folder of missing) createOne(folder);
+  const isCreated = createMissing(directory, 0o700);
   // Says ENOTDIR where a file stands at the place.
   readdirSync(directory);
-  if (missing.length > 0) chmodSync(directory, 0o700);
-}
-
-function createOne(folder: string): void {
-  try {
-    mkdirSync(folder, { mode: 0o700 });
-  } catch (error) {
-    // Somebody was quicker.
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  }
+  if (isCreated) chmodSync(directory, 0o700);
 }
 
 /** Oldest first. A folder that does not exist holds none. */

@@ -1,6 +1,7 @@
-import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { sleep } from "../../core/clock.ts";
+import { createFolder } from "../../core/create-folder.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { ExtensionFactory, Host, Settings } from "../../core/component.ts";
 import { FolderLock, FolderLockedError } from "../../core/folder-lock.ts";
@@ -85,11 +86,12 @@ class FileStorage implements StorageProvider {
   #checkFolder(): void {
     const { create_directory: isCreated, directory_permissions: permissions } = this.#config;
     try {
-      if (isCreated) mkdirSync(this.#folder, { recursive: true, mode: Number.parseInt(permissions, 8) });
+      if (isCreated) createFolder(this.#folder, Number.parseInt(permissions, 8));
       if (!statSync(this.#folder).isDirectory()) throw new Error("it is a file");
       accessSync(this.#folder, constants.R_OK | constants.W_OK | constants.X_OK);
     } catch (error) {
-      const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
+      // Of what may be created, ENOENT is the file system's no: it takes no folder there.
+      const isMissing = !isCreated && error instanceof Error && "code" in error && error.code === "ENOENT";
       if (!isMissing) throw this.#problem(messageOf(error), WRITABLE, error);
       throw this.#problem("it does not exist", "create it, or write create_directory: true", error);
     }

@@ -93,6 +93,13 @@ describe("file_storage", () => {
     );
   });
 
+  test.runIf(process.platform === "linux")("ends with a message where the file system takes no folder", async () => {
+    const storage = "{ file_storage: { directory: /proc/none/queue, create_directory: true } }";
+    await expect(start(storage)).rejects.toThrow(
+      /the folder \/proc\/none\/queue: ENOENT.*\n {2}make it a folder that this user may write/,
+    );
+  });
+
   test("waits for a gateway that is just stopping, as long as `timeout` says", async () => {
     const first = await start(`{ file_storage: { directory: ${folder} } }`);
     const second = start(`{ file_storage: { directory: ${folder}, timeout: 20s } }`);
