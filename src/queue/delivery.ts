@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import { sleep } from "../core/clock.ts";
 import { ConsumeError } from "../core/errors.ts";
 import type { OutgoingRequest, Sender, SendResult } from "../core/sender.ts";
+import { mergePayloads } from "../wire/otlp/payload.ts";
 import { splitPayload } from "../wire/otlp/split-payload.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { RetryConfig } from "./config.ts";
@@ -53,6 +54,13 @@ export interface Loss {
   readonly message: string;
 }
 
+/** What `deliver` has done: all of the requests, or as much as was needed until something arrived. */
+export interface Progress {
+  readonly outcome: DeliveryOutcome;
+  /** Not begun, in their order; parts stand in the place of what was too large. */
+  readonly rest: readonly OutgoingRequest[];
+}
+
 /** What became of a request's items. `undelivered` ones were neither taken nor given up: patience ended before. */
 export interface DeliveryOutcome {
   readonly sent: number;
@@ -64,6 +72,9 @@ export interface DeliveryOutcome {
   /** What of it was rejected, expired, or taken in part. */
   readonly losses: readonly Loss[];
 }
+
+/** What a request is to be sent as instead. */
+type Parts = readonly EncodedPayload[];
 
 const NO_LOSSES: readonly Loss[] = [];
 
@@ -104,13 +115,43 @@ export class Delivery {
   }
 
   /** Never rejects. The bytes of one attempt are the bytes of all its attempts. */
-  deliver(request: OutgoingRequest | RestingRequest, patience: Patience): Promise<DeliveryOutcome> {
-    const bytesMax = this.#requestBytesMax;
-    if (request.payload.size <= bytesMax) return this.#deliverWhole(request, patience);
-    return this.#deliverParts(request, splitPayload(request.signal, request.payload, { bytesMax }), patience);
+  async deliver(request: OutgoingRequest | RestingRequest, patience: Patience): Promise<DeliveryOutcome> {
+    let progress: Progress = { outcome: NOTHING_DELIVERED, rest: [request] };
+    while (progress.rest.length > 0) progress = await this.deliverUntilArrival(progress, patience);
+    return progress.outcome;
   }
 
-  async #deliverWhole(request: OutgoingRequest | RestingRequest, patience: Patience): Promise<DeliveryOutcome> {
+  /**
+   * One after the other, until one has arrived or none is left. What is too large for the backend is cut in parts, which
+   * come next: whoever asked can note what has arrived before it goes on with the rest. Never rejects.
+   */
+  async deliverUntilArrival(progress: Progress, patience: Patience): Promise<Progress> {
+    let { outcome, rest } = progress;
+    for (let request = rest[0]; request !== undefined; request = rest[0]) {
+      rest = rest.slice(1);
+      // Settled and not noted: nobody else can go on with the rest.
+      const ownPatience = hasSettled(outcome) ? withoutLeave(patience) : patience;
+      const result = this.#partsOf(request) ?? (await this.#deliverWhole(request, ownPatience));
+      if (isParts(result)) {
+        const { signal, client } = request;
+        rest = [...result.map((payload) => ({ signal, client, payload })), ...rest];
+        continue;
+      }
+      outcome = sumOutcomes(outcome, result);
+      if (result.sent > 0) break;
+    }
+    return { outcome, rest };
+  }
+
+  /** Known before the first attempt. undefined where it is within the bound, or cannot be cut. */
+  #partsOf({ signal, payload }: OutgoingRequest): Parts | undefined {
+    const bytesMax = this.#requestBytesMax;
+    if (payload.size <= bytesMax || payload.itemCount < 2) return undefined;
+    const parts = splitPayload(signal, payload, { bytesMax });
+    return parts.length < 2 ? undefined : parts;
+  }
+
+  async #deliverWhole(request: OutgoingRequest | RestingRequest, patience: Patience): Promise<DeliveryOutcome | Parts> {
     const startedMs = this.#clock.monotonicMs();
     const backoff = new Backoff(this.#retry, this.#random);
     let lastError: ConsumeError | undefined;
@@ -121,10 +162,8 @@ export class Delivery {
       if (!(result instanceof ConsumeError)) return this.#arrived(request, result, attempts);
       if (patience.end.aborted || result === BROKEN_OFF) return this.#brokenOff(request, lastError);
       if (!result.isRetryable) {
-        return this.#refused(request, result, patience, {
-          attempts: attempts + 1,
-          wasFailing: lastError !== undefined,
-        });
+        if (lastError !== undefined) this.#health.gaveUp();
+        return this.#refused(request, result, attempts + 1);
       }
       if (isOver(patience)) return this.#brokenOff(request, lastError);
       if (lastError === undefined) this.#health.failing(result);
@@ -194,16 +233,13 @@ export class Delivery {
     return { ...NOTHING_DELIVERED, expired: payload.itemCount, error: TOO_OLD, losses };
   }
 
-  /** These bytes will never be taken. Too many of them is the one refusal that can be mended here. */
-  #refused(
-    request: OutgoingRequest,
-    error: ConsumeError,
-    patience: Patience,
-    { attempts, wasFailing }: { readonly attempts: number; readonly wasFailing: boolean },
-  ): Promise<DeliveryOutcome> | DeliveryOutcome {
-    if (wasFailing) this.#health.gaveUp();
-    if (error.kind === "too_large" && request.payload.itemCount > 1)
-      return this.#deliverHalves(request, error, patience, attempts);
+  /** These bytes will never be taken. Too many of them is the one refusal that can be mended: halves, down to single items. */
+  #refused(request: OutgoingRequest, error: ConsumeError, attempts: number): DeliveryOutcome | Parts {
+    const { signal, payload } = request;
+    if (error.kind === "too_large" && payload.itemCount > 1) {
+      const halves = splitPayload(signal, payload, { itemsMax: Math.ceil(payload.itemCount / 2) });
+      if (halves.length > 1) return halves;
+    }
     return this.#rejected(request, error, attempts);
   }
 
@@ -212,34 +248,6 @@ export class Delivery {
     this.#health.lost("rejected", payload.itemCount, message);
     const losses = [{ reason: "rejected" as const, payload, attempts, message }];
     return { ...NOTHING_DELIVERED, rejected: payload.itemCount, error, losses };
-  }
-
-  /** Recursion ends at single items, so its depth is log2(items). */
-  async #deliverHalves(
-    request: OutgoingRequest,
-    error: ConsumeError,
-    patience: Patience,
-    attempts: number,
-  ): Promise<DeliveryOutcome> {
-    const { signal, payload } = request;
-    const itemsMax = Math.ceil(payload.itemCount / 2);
-    const parts = splitPayload(signal, payload, { itemsMax });
-    if (parts.length < 2) return this.#rejected(request, error, attempts);
-    return this.#deliverParts(request, parts, patience);
-  }
-
-  /** One after the other: this request has one consumer. With the first part gone, nobody else can go on with the rest. */
-  async #deliverParts(
-    request: OutgoingRequest,
-    parts: readonly EncodedPayload[],
-    patience: Patience,
-  ): Promise<DeliveryOutcome> {
-    let outcome = NOTHING_DELIVERED;
-    for (const payload of parts) {
-      const ownPatience = hasSettled(outcome) ? withoutLeave(patience) : patience;
-      outcome = sumOutcomes(outcome, await this.#deliverWhole({ ...request, payload }, ownPatience));
-    }
-    return outcome;
   }
 
   /** One attempt, within the timeout. Gives the error back instead of throwing it. */
@@ -281,7 +289,22 @@ export class Delivery {
   }
 }
 
-export function sumOutcomes(left: DeliveryOutcome, right: DeliveryOutcome): DeliveryOutcome {
+/** So many items were too old before they were read, let alone tried. */
+export function expireUntried(items: number): DeliveryOutcome {
+  const payload: EncodedPayload = { slices: [], size: 0, itemCount: items };
+  const losses = [{ reason: "too_old" as const, payload, attempts: 0, message: TOO_OLD.message }];
+  return { ...NOTHING_DELIVERED, expired: items, error: TOO_OLD, losses };
+}
+
+/** What `deliver` threw is a bug of ours: no part of these items that has not arrived ever will. */
+export function rejectRest({ outcome, rest }: Progress, items: number, error: ConsumeError): Progress {
+  const rejected = items - outcome.sent - outcome.expired;
+  const payload = mergePayloads(rest.map((request) => request.payload));
+  const losses = [{ reason: "rejected" as const, payload, attempts: 0, message: error.message }];
+  return { outcome: { ...outcome, rejected, error, losses: outcome.sent === 0 ? losses : outcome.losses }, rest: [] };
+}
+
+function sumOutcomes(left: DeliveryOutcome, right: DeliveryOutcome): DeliveryOutcome {
   return {
     sent: left.sent + right.sent,
     rejected: left.rejected + right.rejected,
@@ -293,12 +316,16 @@ export function sumOutcomes(left: DeliveryOutcome, right: DeliveryOutcome): Deli
 }
 
 /** Part of the request is done with: handed to another now, that part would be sent twice. */
-export function hasSettled({ sent, rejected, expired }: DeliveryOutcome): boolean {
+function hasSettled({ sent, rejected, expired }: DeliveryOutcome): boolean {
   return sent + rejected + expired > 0;
 }
 
-export function withoutLeave({ leave: _leave, ...patience }: Patience): Patience {
+function withoutLeave({ leave: _leave, ...patience }: Patience): Patience {
   return patience;
+}
+
+function isParts(result: DeliveryOutcome | Parts): result is Parts {
+  return Array.isArray(result);
 }
 
 function isOver({ end, leave }: Patience): boolean {

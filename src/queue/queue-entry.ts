@@ -1,4 +1,5 @@
 import type { ClientMetadata } from "../core/client-metadata.ts";
+import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { Sizer } from "./config.ts";
 import type { EntryRef, Replay } from "./storage.ts";
 
@@ -19,6 +20,44 @@ export interface QueueEntry {
 /** What `max_age` counts from: a letter that was replayed is as old as its replay, or it would expire again at once. */
 export function sinceUnixMs({ admittedUnixSeconds, replay }: QueueEntry): number {
   return replay?.atUnixMs ?? admittedUnixSeconds * 1000;
+}
+
+/** Nothing of a batch is too old before its youngest entry is. */
+export function youngestUnixMs(entries: readonly QueueEntry[]): number {
+  return Math.max(...entries.map(sinceUnixMs));
+}
+
+export interface Successors {
+  readonly refs: readonly EntryRef[];
+  readonly payloads: readonly EncodedPayload[];
+  readonly client: ClientMetadata;
+  readonly unit: Sizer;
+}
+
+/** Entries in the place of others: as old as the youngest of these, and within the room that they had. */
+export function entriesInPlaceOf(former: readonly QueueEntry[], successors: Successors): QueueEntry[] {
+  const { refs, payloads, client, unit } = successors;
+  const admittedUnixSeconds = Math.floor(youngestUnixMs(former) / 1000);
+  const replays = former.flatMap(({ replay }) => replay ?? []);
+  const replay = replays.length === 0 ? {} : { replay: latestOf(replays) };
+  let left = sumRoom(former);
+  const entries: QueueEntry[] = [];
+  // From the last, which holds what there is where it is not enough for all: room is free when the request is done.
+  for (let index = payloads.length - 1; index >= 0; index -= 1) {
+    const { itemCount, size: bytes } = payloads[index]!;
+    const room = Math.min(sizeIn(unit, { itemCount, bytes }), left);
+    left -= room;
+    entries.push({ ref: refs[index]!, itemCount, bytes, room, client, admittedUnixSeconds, ...replay });
+  }
+  return entries.toReversed();
+}
+
+/** Of this process only: what is read back from the storage after a restart was never a dead letter. */
+function latestOf(replays: readonly Replay[]): Replay {
+  return {
+    atUnixMs: Math.max(...replays.map(({ atUnixMs }) => atUnixMs)),
+    count: Math.max(...replays.map(({ count }) => count)),
+  };
 }
 
 export function sumItems(entries: readonly QueueEntry[]): number {

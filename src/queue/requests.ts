@@ -74,3 +74,20 @@ function requestsOf(
   const bounds = batch.sizer === "bytes" ? { bytesMax: batch.max_size } : { itemsMax: batch.max_size };
   return splitPayload(signal, payload, bounds);
 }
+
+/**
+ * Entries of one record. More parts than that stand together in one, which is cut again when its turn comes: a million of
+ * them cost three writes of each byte, and no record has a million entries.
+ */
+const PARTS_MAX = 256;
+
+/** What is left of a request, as the payloads of so many entries as a record may have. */
+export function groupParts(rest: readonly OutgoingRequest[]): EncodedPayload[] {
+  const groupSize = Math.ceil(rest.length / PARTS_MAX);
+  if (groupSize === 1) return rest.map(({ payload }) => payload);
+  const groups: EncodedPayload[] = [];
+  for (let start = 0; start < rest.length; start += groupSize) {
+    groups.push(mergePayloads(rest.slice(start, start + groupSize).map(({ payload }) => payload)));
+  }
+  return groups;
+}

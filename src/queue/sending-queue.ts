@@ -1,19 +1,16 @@
 import { ClientMetadata } from "../core/client-metadata.ts";
 import type { Timer } from "../core/clock.ts";
 import { ConsumeError } from "../core/errors.ts";
-import type { OutgoingRequest } from "../core/sender.ts";
 import type { Signal } from "../core/signal.ts";
-import { mergePayloads } from "../wire/otlp/payload.ts";
-import type { EncodedPayload } from "../wire/otlp/types.ts";
 import { Batcher } from "./batcher.ts";
 import type { SendingQueueConfig } from "./config.ts";
 import type { DeadLetterBox } from "./dead-letter-box.ts";
-import type { DeliveryOutcome, Patience } from "./delivery.ts";
-import { hasSettled, NOTHING_DELIVERED, sumOutcomes, TOO_OLD, withoutLeave } from "./delivery.ts";
+import type { DeliveryOutcome, Patience, Progress } from "./delivery.ts";
+import { expireUntried, NOTHING_DELIVERED, rejectRest } from "./delivery.ts";
 import type { DestinationAccount } from "./ledger-accounts.ts";
 import type { QueueEntry } from "./queue-entry.ts";
-import { sinceUnixMs, sizeIn, sumItems, sumRoom } from "./queue-entry.ts";
-import { readRequests } from "./requests.ts";
+import { entriesInPlaceOf, sinceUnixMs, sizeIn, sumItems, sumRoom, youngestUnixMs } from "./queue-entry.ts";
+import { groupParts, readRequests } from "./requests.ts";
 import type { RoomQueue } from "./room.ts";
 import type { Eviction, SendingQueueSettings } from "./sending-queue-settings.ts";
 import { Settler } from "./settler.ts";
@@ -285,12 +282,7 @@ export class SendingQueue {
     this.#queuedItems -= items;
     this.#inFlightItems += items;
     const entries = this.config.max_age === 0 ? taken : await this.#expireOld(taken);
-    if (entries.length > 0) {
-      const settings = { ...this.#settings, batch: this.config.batch, client: this.#clientOf(entries) };
-      const outcome = await this.#deliver(await readRequests(entries, settings), entries);
-      if (outcome.undelivered > 0) this.#takeBack(entries);
-      else await this.#settle(entries, outcome);
-    }
+    if (entries.length > 0) await this.#sendAll(entries);
     this.#consumerCount -= 1;
     this.#dispatch();
     this.#changed();
@@ -302,40 +294,61 @@ export class SendingQueue {
     const old = entries.filter((entry) => sinceUnixMs(entry) <= bornUnixMs);
     if (old.length === 0) return entries;
     const expired = sumItems(old);
-    const payload: EncodedPayload = { slices: [], size: 0, itemCount: expired };
-    const losses = [{ reason: "too_old" as const, payload, attempts: 0, message: TOO_OLD.message }];
-    await this.#settle(old, { ...NOTHING_DELIVERED, expired, error: TOO_OLD, losses }, { isAwaited: true });
+    await this.#settle(old, expireUntried(expired), { isAwaited: true });
     this.#settings.onLost("expired", expired);
     return entries.filter((entry) => !old.includes(entry));
   }
 
+  /** Parts in which a request goes on are sent by the same consumer: back in the queue they would be one request again. */
+  async #sendAll(entries: readonly QueueEntry[]): Promise<void> {
+    for (const part of await this.#send(entries)) await this.#sendAll([part]);
+  }
+
+  /** Gives the entries that are left, where the request has arrived in part. Nothing holds their bytes then. */
+  async #send(entries: readonly QueueEntry[]): Promise<readonly QueueEntry[]> {
+    const settings = { ...this.#settings, batch: this.config.batch, client: this.#clientOf(entries) };
+    let progress: Progress = { outcome: NOTHING_DELIVERED, rest: await readRequests(entries, settings) };
+    while (progress.rest.length > 0) {
+      progress = await this.#deliver(progress, entries);
+      if (progress.rest.length === 0) break;
+      const left = await this.#divide(entries, progress);
+      if (left !== undefined) return left;
+    }
+    if (progress.outcome.undelivered > 0) this.#takeBack(entries);
+    else await this.#settle(entries, progress.outcome);
+    return [];
+  }
+
   /** What a bug of ours throws costs these entries, not the queue. */
-  async #deliver(requests: readonly OutgoingRequest[], entries: readonly QueueEntry[]): Promise<DeliveryOutcome> {
-    let outcome = NOTHING_DELIVERED;
+  async #deliver(progress: Progress, entries: readonly QueueEntry[]): Promise<Progress> {
     try {
-      for (const request of requests) {
-        if (this.config.batch !== undefined) this.#settings.sizes?.batched(request.payload);
-        const patience = this.#patienceFor(entries, hasSettled(outcome));
-        outcome = sumOutcomes(outcome, await this.#settings.delivery.deliver(request, patience));
-      }
-      return outcome;
+      if (this.config.batch !== undefined) this.#settings.sizes?.batched(progress.rest[0]!.payload);
+      return await this.#settings.delivery.deliverUntilArrival(progress, this.#patienceFor(entries));
     } catch (thrown) {
       const error = ConsumeError.from(thrown, `destination ${this.destination}`);
       this.#settings.logger.error(error.message);
-      const { message } = error;
-      const rejected = sumItems(entries) - outcome.sent - outcome.expired;
-      const payload = mergePayloads(requests.map((request) => request.payload));
-      const losses = [{ reason: "rejected" as const, payload, attempts: 0, message }];
-      return { ...outcome, rejected, error, losses: outcome.sent === 0 ? losses : outcome.losses };
+      return rejectRest(progress, sumItems(entries), error);
     }
   }
 
+  /** The rest of a request of which something has arrived. undefined: the storage cannot write that now. */
+  async #divide(entries: readonly QueueEntry[], progress: Progress): Promise<readonly QueueEntry[] | undefined> {
+    const { outcome } = progress;
+    if (outcome.undelivered > 0) return undefined;
+    const client = this.#clientOf(entries);
+    const payloads = groupParts(progress.rest);
+    const onSettled = (items: number): void => void (this.#inFlightItems -= items);
+    const refs = await this.#settler.divide({ entries, outcome, client, onSettled }, payloads);
+    if (refs === undefined) return undefined;
+    const left = entriesInPlaceOf(entries, { refs, payloads, client, unit: this.room.unit });
+    this.#settings.rooms.giveBack(this.room, sumRoom(entries) - sumRoom(left));
+    return left;
+  }
+
   /** A batch is too old when its youngest entry is: nothing expires before its time. */
-  #patienceFor(entries: readonly QueueEntry[], isBegun: boolean): Patience {
-    const patience = isBegun ? withoutLeave(this.#patience) : this.#patience;
+  #patienceFor(entries: readonly QueueEntry[]): Patience {
     const { max_age: ageMaxMs } = this.config;
-    if (ageMaxMs === 0) return patience;
-    return { ...patience, expiresUnixMs: Math.max(...entries.map(sinceUnixMs)) + ageMaxMs };
+    return ageMaxMs === 0 ? this.#patience : { ...this.#patience, expiresUnixMs: youngestUnixMs(entries) + ageMaxMs };
   }
 
   #clientOf(entries: readonly QueueEntry[]): ClientMetadata {
@@ -345,10 +358,7 @@ export class SendingQueue {
     return shared.size === 0 ? ClientMetadata.internal : new ClientMetadata("internal", "", shared);
   }
 
-  /**
-   * Shutdown, or a reload, came first. Parts that did arrive are not remembered: the whole request is sent again, at
-   * least once.
-   */
+  /** Shutdown, or a reload, came first. Of these nothing has arrived, but for what the storage could not note. */
   #takeBack(entries: readonly QueueEntry[]): void {
     const items = sumItems(entries);
     this.#inFlightItems -= items;
@@ -362,8 +372,8 @@ export class SendingQueue {
     outcome: DeliveryOutcome,
     { isAwaited = false }: { readonly isAwaited?: boolean } = {},
   ): Promise<void> {
-    const onSettled = (): void => {
-      this.#inFlightItems -= sumItems(entries);
+    const onSettled = (items: number): void => {
+      this.#inFlightItems -= items;
       this.#settings.rooms.giveBack(this.room, sumRoom(entries));
     };
     const client = this.#clientOf(entries);

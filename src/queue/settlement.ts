@@ -10,6 +10,8 @@ import type { DeadLetterMark, EntryRef, LedgerDelta } from "./storage.ts";
 export interface SettlementSettings {
   readonly entries: readonly QueueEntry[];
   readonly outcome: DeliveryOutcome;
+  /** Items of the entries that stay queued, as entries of their own. */
+  readonly restItems: number;
   readonly account: DestinationAccount;
   readonly box: DeadLetterBox;
   readonly nowMs: number;
@@ -91,10 +93,10 @@ function buryParts(settings: SettlementSettings, kept: readonly Loss[]): Settlem
 }
 
 /** `deadLettered`: of those that the outcome counts as rejected or expired. */
-function deltasOf({ entries, outcome, account }: SettlementSettings, deadLettered = 0): LedgerDelta[] {
+function deltasOf({ entries, outcome, restItems, account }: SettlementSettings, deadLettered = 0): LedgerDelta[] {
   const { sent, error } = outcome;
   const items = entries.reduce((sum, { itemCount }) => sum + itemCount, 0);
-  const unreadable = items - sent - outcome.rejected - outcome.expired;
+  const unreadable = items - restItems - sent - outcome.rejected - outcome.expired;
   const rejected = Math.max(outcome.rejected - deadLettered, 0);
   const expired = outcome.rejected + outcome.expired - deadLettered - rejected;
   const deltas: LedgerDelta[] = [];

@@ -2,12 +2,14 @@ import type { ClientMetadata } from "../core/client-metadata.ts";
 import type { Clock } from "../core/clock.ts";
 import { sleep } from "../core/clock.ts";
 import type { Signal } from "../core/signal.ts";
+import type { EncodedPayload } from "../wire/otlp/types.ts";
 import type { DeadLetterBox } from "./dead-letter-box.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import type { DeliveryOutcome } from "./delivery.ts";
 import type { Journal } from "./journal.ts";
 import type { DestinationAccount } from "./ledger-accounts.ts";
 import type { Ledger } from "./ledger.ts";
+import { sumItems, youngestUnixMs } from "./queue-entry.ts";
 import type { QueueEntry } from "./queue-entry.ts";
 import { planSettlement } from "./settlement.ts";
 import type { Settlement } from "./settlement.ts";
@@ -35,8 +37,8 @@ export interface Settling {
   readonly client: ClientMetadata;
   /** Wait until it is written, although nothing depends on it: what settles many that way writes no faster than the disk. */
   readonly isAwaited?: boolean;
-  /** Called when the ledger has changed, in the same turn. */
-  readonly onSettled: () => void;
+  /** Called when the ledger has changed, in the same turn; of the entries, so many items are done with. */
+  readonly onSettled: (settledItems: number) => void;
 }
 
 /** Writes what became of a queue's requests, and keeps as dead letters what is to be kept. */
@@ -54,21 +56,49 @@ export class Settler {
   async settle(settling: Settling): Promise<boolean> {
     const { clock, account, journal, ledger, deadLetters: box } = this.#settings;
     const { entries, outcome, isAwaited = false, onSettled } = settling;
-    const settlement = planSettlement({ entries, outcome, account, box, nowMs: clock.nowMs() });
+    const settlement = planSettlement({ entries, outcome, restItems: 0, account, box, nowMs: clock.nowMs() });
     const { done, deltas, parts } = settlement;
     const marks = settlement.buried.map(({ entry, mark }): EntryMark => ({ ref: entry.ref, deadLetter: mark }));
     let sequence: number | undefined = 0;
     if (parts.length > 0) sequence = await this.#write(this.#asideRecord(settling, settlement));
     else if (isAwaited) sequence = await this.#write({ kind: "completion", entries: done, marks, ledger: deltas });
     else if (!journal.complete(done, deltas, marks)) sequence = undefined;
-    if (sequence === undefined) {
-      for (const { room } of [...settlement.buried, ...parts]) box.giveBack(room);
-      return false;
-    }
+    if (sequence === undefined) return this.#giveUp(settlement);
     ledger.apply(deltas);
-    onSettled();
+    onSettled(sumItems(entries));
     this.#addLetters(settling, settlement, sequence);
     return true;
+  }
+
+  /**
+   * Of a request that has arrived in part: what it leaves behind, and its rest as entries in the place of those that it was
+   * made of, in one record. So nothing that arrived is sent again, whatever ends the process. Gives the rest's refs, or
+   * undefined where it cannot be written now: nothing has changed then, and the caller goes on without.
+   */
+  async divide(settling: Settling, rest: readonly EncodedPayload[]): Promise<readonly EntryRef[] | undefined> {
+    const { clock, account, journal, ledger, deadLetters: box, destination, signal } = this.#settings;
+    const { entries, outcome, onSettled } = settling;
+    const restItems = rest.reduce((sum, { itemCount }) => sum + itemCount, 0);
+    const settlement = planSettlement({ entries, outcome, restItems, account, box, nowMs: clock.nowMs() });
+    const record = this.#asideRecord(settling, settlement);
+    const stored = [...record.entries, ...rest.map((payload) => ({ destination, signal, payload }))];
+    let sequence: number;
+    try {
+      sequence = await journal.write({ ...record, admittedUnixMs: youngestUnixMs(entries), entries: stored });
+    } catch {
+      // The journal has said why, once.
+      this.#giveUp(settlement);
+      return undefined;
+    }
+    ledger.apply(settlement.deltas);
+    onSettled(sumItems(entries) - restItems);
+    this.#addLetters(settling, settlement, sequence);
+    return rest.map((_, index) => ({ sequence, index: settlement.parts.length + index }));
+  }
+
+  #giveUp({ buried, parts }: Settlement): false {
+    for (const { room } of [...buried, ...parts]) this.#settings.deadLetters.giveBack(room);
+    return false;
   }
 
   /** undefined where it could not be written before the end. */

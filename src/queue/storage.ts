@@ -87,9 +87,10 @@ export interface StoredEntry extends Enlisted {
 }
 
 /**
- * Entries with their bytes, and all that comes or goes with them. Parts of a request that was split and not taken whole
- * are one too: entries that are dead letters from the start, in the place of those that the request was made of. A storage
- * with a bound takes one of only dead letters beyond it: they have a bound of their own, and what they replace gives more back.
+ * Entries with their bytes, and all that comes or goes with them. What is left of a request that was split and taken in
+ * part is one too: parts that are dead letters from the start, and parts that are still to be sent, in the place of the
+ * entries that it was made of. A storage with a bound takes one of only dead letters beyond it: they have a bound of their
+ * own, and what they replace gives more back.
  */
 export interface AdmissionRecord {
   readonly kind: "admission";
