@@ -10,6 +10,8 @@ export function deliveryWarnings(configuration: Configuration): Problem[] {
   return [
     ...duplicating(configuration),
     ...tooSmall(configuration),
+    ...tooFew(configuration),
+    ...unusedStorage(configuration),
     ...forgotten(configuration),
     ...unkept(configuration),
   ];
@@ -48,6 +50,31 @@ function tooSmall(configuration: Configuration): Problem[] {
     const message = `holds ${queue_size} bytes, but ${largest.receiver} takes requests of up to ${largest.bytes} bytes: a larger one than the queue is refused for good`;
     const fix = `write at least ${largest.bytes}, or let the receiver take less`;
     return [{ ...placeOf(id, "queue_size", configuration), message, fix }];
+  });
+}
+
+/** What the SDKs of OpenTelemetry send at once (OTEL_BSP_MAX_EXPORT_BATCH_SIZE). A receiver bounds bytes, not items. */
+const ORDINARY_REQUEST_ITEMS = 512;
+
+/** The same of queues in items. */
+function tooFew(configuration: Configuration): Problem[] {
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
+    const { enabled, sizer, queue_size } = keysOf(exporter).sending_queue;
+    if (!enabled || sizer !== "items" || queue_size >= ORDINARY_REQUEST_ITEMS || !isRequired(id, configuration))
+      return [];
+    const message = `holds ${queue_size} items, but an ordinary request brings up to ${ORDINARY_REQUEST_ITEMS}: a larger one than the queue is refused for good`;
+    const fix = `write at least ${ORDINARY_REQUEST_ITEMS}, or as many as your largest request holds`;
+    return [{ ...placeOf(id, "queue_size", configuration), message, fix }];
+  });
+}
+
+/** Whoever names a storage relies on it. */
+function unusedStorage(configuration: Configuration): Problem[] {
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
+    const { enabled, storage } = keysOf(exporter).sending_queue;
+    if (enabled || storage === null) return [];
+    const message = `names ${storage}, but \`enabled: false\` leaves no queue to keep there`;
+    return [{ ...placeOf(id, "storage", configuration), message, fix: "leave one of the two out" }];
   });
 }
 

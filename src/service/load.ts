@@ -10,6 +10,7 @@ import { deliveryWarnings } from "./delivery-advice.ts";
 import { loadFactories } from "./factories.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
 import type { ProcessorMemory } from "./processor-memory.ts";
+import { storageFolderWarnings } from "./storage-folder-advice.ts";
 import { checkStorages } from "./storages.ts";
 
 export interface GatewayLoadSettings {
@@ -54,6 +55,6 @@ export async function loadGateway(settings: GatewayLoadSettings): Promise<Gatewa
   const inputs = { files: [...read, ...(memory?.files ?? [])], folders };
   if (!loaded.ok || problems.length > 0) return { ok: false, problems, warnings: loaded.warnings, inputs };
   const { configuration } = loaded;
-  const warnings = [...loaded.warnings, ...deliveryWarnings(configuration)];
+  const warnings = [...loaded.warnings, ...deliveryWarnings(configuration), ...storageFolderWarnings(configuration)];
   return { ok: true, configuration, warnings, processorOrigins: known.processorOrigins, inputs };
 }

@@ -85,6 +85,28 @@ const WARNINGS: readonly BadInput[] = [
     said: "x.yaml:9:19  exporters.otlp_grpc.sending_queue.queue_size\n  holds 1048576 bytes, but otlp takes requests of up to 67108864 bytes: a larger one than the queue is refused for good\n  write at least 67108864, or let the receiver take less",
   },
   {
+    what: "a queue smaller than an ordinary request",
+    exporters: "sending_queue:\n      sizer: items\n      queue_size: 511",
+    said: "x.yaml:9:19  exporters.otlp_grpc.sending_queue.queue_size\n  holds 511 items, but an ordinary request brings up to 512: a larger one than the queue is refused for good\n  write at least 512, or as many as your largest request holds",
+  },
+  {
+    what: "a storage of a queue that is off",
+    exporters: "sending_queue:\n      enabled: false\n      storage: file_storage",
+    said: "x.yaml:9:16  exporters.otlp_grpc.sending_queue.storage\n  names file_storage, but `enabled: false` leaves no queue to keep there\n  leave one of the two out",
+  },
+  {
+    what: "a storage folder that is missing",
+    exporters: "sending_queue:\n      storage: file_storage",
+    extensions: "file_storage: { directory: /signalbox-none/queue }",
+    said: "x.yaml:2:42  extensions.file_storage.directory\n  the folder /signalbox-none/queue does not exist: here the gateway would not start\n  create it, or write create_directory: true",
+  },
+  {
+    what: "a storage folder that is a file",
+    exporters: "sending_queue:\n      storage: file_storage",
+    extensions: `file_storage: { directory: ${JSON.stringify(import.meta.filename)} }`,
+    said: `the folder ${import.meta.filename} is a file: here the gateway would not start\n  name a folder`,
+  },
+  {
     what: "a pipeline without a required destination",
     exporters: "sending_queue:\n      required: false",
     said: "service.pipelines.logs.exporters\n  has no required destination: what is accepted may be dropped\n  add one, or write required: true under the sending_queue of one of its exporters",
@@ -122,6 +144,16 @@ describe("bad input about delivery", () => {
     const loaded = await load(bad);
     expect(loaded.ok).toBe(true);
     expect(formatProblems(loaded.warnings)).toContain(bad.said);
+  });
+
+  it("says nothing of a queue that holds an ordinary request, nor of a folder that is to be created", async () => {
+    const loaded = await load({
+      what: "",
+      exporters: "sending_queue: { sizer: items, queue_size: 512, storage: file_storage }",
+      extensions: "file_storage: { directory: /signalbox-none/queue, create_directory: true }",
+      said: "",
+    });
+    expect(formatProblems(loaded.warnings)).toBe("");
   });
 
   it("says nothing of a queue in bytes that holds the largest request", async () => {
