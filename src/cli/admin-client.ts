@@ -1,7 +1,8 @@
 import { closeSync, constants, openSync } from "node:fs";
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { sleep, systemClock } from "../core/clock.ts";
 import { requestHttp } from "../net/node-http.ts";
 import { socketPath } from "../service/admin-door.ts";
 import { ADMIN_SOCKET_NAME } from "../service/admin-socket.ts";
@@ -16,6 +17,8 @@ export interface AdminQuestion {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Until the head of the answer. Default: none, since a person waits, and a replay waits for room. */
+  readonly limitMs?: number;
 }
 
 /**
@@ -49,14 +52,24 @@ async function connect(folder: string, question: AdminQuestion): Promise<Incomin
   }
 }
 
-/** Resolves with the head of the answer. No time limit: a person waits, and a replay waits for room. */
-function send(socket: string, { method, path, query = {}, body }: AdminQuestion): Promise<IncomingMessage> {
+/** Resolves with the head of the answer. A stopped process takes the connection and says nothing. */
+function send(socket: string, { method, path, query = {}, body, limitMs }: AdminQuestion): Promise<IncomingMessage> {
+  const answered = new AbortController();
   const search = new URLSearchParams(query).toString();
   return new Promise((resolve, reject) => {
     const request = requestHttp({ socketPath: socket, method, path: search === "" ? path : `${path}?${search}` });
     request.on("response", resolve).on("error", reject);
+    request.once("close", () => answered.abort()).once("response", () => answered.abort());
+    if (limitMs !== undefined) void giveUpAfter(limitMs, request, answered.signal);
     request.end(body === undefined ? undefined : JSON.stringify(body));
   });
+}
+
+async function giveUpAfter(limitMs: number, request: ClientRequest, answered: AbortSignal): Promise<void> {
+  await sleep(systemClock, limitMs, answered);
+  if (answered.aborted) return;
+  const fix = "is its process stopped, or its machine busy? ask again";
+  request.destroy(new Error(`no answer within ${limitMs / 1000} s\n  ${fix}`));
 }
 
 /** A line of a gateway is never cut: a connection that breaks before the end is a rejection. */

@@ -23,7 +23,7 @@ exporters:
   otlp_grpc:
     endpoint: "127.0.0.1:${await freePort()}"
     tls: { insecure: true }
-    sending_queue: { storage: file_storage, queue_size: 300, sizer: items }
+    sending_queue: { storage: file_storage, queue_size: 1000, sizer: items }
 service:
   extensions: [file_storage]
   telemetry: { metrics: { level: none } }
@@ -86,6 +86,16 @@ every equation holds
     expect((await run(["ledger", "--config", config, "--run"])).stdout).toContain("in items, since it started");
     await gateway.stop("SIGKILL");
   }, 60_000);
+
+  it("does not wait for ever for a gateway whose process was stopped", async () => {
+    const { folder, config, queue } = await gatewayFolder();
+    await using _ = folder;
+    const { gateway } = await startGateway(config);
+    process.kill(gateway.pid, "SIGSTOP");
+    const { code, stderr } = await run(["ledger", "--storage", queue]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/cannot be asked at .*admin\.sock: no answer within 5 s\n {2}is its process stopped/);
+  }, 30_000);
 
   it("says what to do where there is no storage, no folder and no gateway", async () => {
     await using folder = await TestFolder.create();
