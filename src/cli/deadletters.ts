@@ -3,13 +3,12 @@ import type { LetterSummary } from "../queue/dead-letter-desk.ts";
 import { DEAD_LETTER_FILTER_KEYS } from "../queue/dead-letter-filter.ts";
 import type { ReplayReport } from "../queue/dead-letters.ts";
 import { storageFolderOf } from "../service/admin-socket.ts";
-import { closestName } from "../core/closest-name.ts";
-import { AdminRefusal } from "./admin-client.ts";
 import { askDeadLetters } from "./dead-letter-client.ts";
 import { GATEWAY_USAGE, readGatewayArgs } from "./gateway-args.ts";
-import { type CliIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./io.ts";
+import { type CliIo, EXIT_FAILED, EXIT_OK } from "./io.ts";
 import { loadAndReport } from "./load-command.ts";
 import { parseOptions } from "./parse-options.ts";
+import { runQueueCommand, WrongUsage } from "./queue-command.ts";
 import { cutText, readColumns, visibleJson, visibleText } from "./terminal-text.ts";
 
 export const DEAD_LETTERS_USAGE = `  list               what a destination did not get: when, whose, how much, why
@@ -31,33 +30,13 @@ interface Question {
   readonly ids: readonly string[];
 }
 
-type Action = (question: Question, io: CliIo) => Promise<number>;
-
-const ACTIONS: Readonly<Record<string, Action>> = { list, show, export: exportAll, replay, drop };
-
-/** The command line is wrong; the message is for the person who typed it. */
-class WrongUsage extends Error {}
-
 /** `signalbox deadletters`: of the gateway that has the folder; where none runs, in the folder itself. */
-export async function runDeadLettersCommand(args: string[], io: CliIo): Promise<number> {
-  try {
-    const [name, ...rest] = args;
-    const action = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
-    if (action === undefined) throw new WrongUsage(wrongAction(name));
-    const question = await readQuestion(rest, io);
-    return typeof question === "number" ? question : await action(question, io);
-  } catch (error) {
-    if (!(error instanceof WrongUsage || error instanceof AdminRefusal)) throw error;
-    io.stderr(`signalbox deadletters: ${error.message.split("\n").map(visibleText).join("\n")}\n`);
-    return error instanceof WrongUsage ? EXIT_USAGE : EXIT_FAILED;
-  }
-}
-
-function wrongAction(name: string | undefined): string {
-  const known = Object.keys(ACTIONS);
-  const nearest = name === undefined ? undefined : closestName(name, known);
-  const fix = nearest === undefined ? `write one of ${known.join(", ")}` : `did you mean ${nearest}?`;
-  return `${name === undefined ? "what to do is missing" : `"${name}" is nothing to do with them`}\n  ${fix}`;
+export function runDeadLettersCommand(args: string[], io: CliIo): Promise<number> {
+  return runQueueCommand(
+    { name: "deadletters", actions: { list, show, export: exportAll, replay, drop }, read: readQuestion },
+    args,
+    io,
+  );
 }
 
 const MANY = { type: "string", multiple: true } as const;

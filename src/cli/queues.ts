@@ -1,13 +1,12 @@
 import { resolve } from "node:path";
-import { closestName } from "../core/closest-name.ts";
 import { ITEM_WORDS } from "../core/signal.ts";
 import type { QueueChange, QueueSummary } from "../queue/queue-desk.ts";
 import { storageFolderOf } from "../service/admin-socket.ts";
-import { AdminRefusal } from "./admin-client.ts";
 import { GATEWAY_USAGE, readGatewayArgs } from "./gateway-args.ts";
-import { type CliIo, EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./io.ts";
+import { type CliIo, EXIT_FAILED, EXIT_OK } from "./io.ts";
 import { loadAndReport } from "./load-command.ts";
 import { parseOptions } from "./parse-options.ts";
+import { runQueueCommand, WrongUsage } from "./queue-command.ts";
 import { askQueues } from "./queue-client.ts";
 import type { QueuePlaceOnDisk } from "./queue-client.ts";
 import { visibleJson, visibleText } from "./terminal-text.ts";
@@ -28,33 +27,9 @@ interface Question extends QueuePlaceOnDisk {
   readonly to: string | undefined;
 }
 
-type Action = (question: Question, io: CliIo) => Promise<number>;
-
-const ACTIONS: Readonly<Record<string, Action>> = { list, move, drop };
-
-/** The command line is wrong; the message is for the person who typed it. */
-class WrongUsage extends Error {}
-
 /** `signalbox queues`: of the gateway that has the folder; where none runs, in the folder itself. */
-export async function runQueuesCommand(args: string[], io: CliIo): Promise<number> {
-  try {
-    const [name, ...rest] = args;
-    const action = name !== undefined && Object.hasOwn(ACTIONS, name) ? ACTIONS[name] : undefined;
-    if (action === undefined) throw new WrongUsage(wrongAction(name));
-    const question = await readQuestion(rest, io);
-    return typeof question === "number" ? question : await action(question, io);
-  } catch (error) {
-    if (!(error instanceof WrongUsage || error instanceof AdminRefusal)) throw error;
-    io.stderr(`signalbox queues: ${error.message.split("\n").map(visibleText).join("\n")}\n`);
-    return error instanceof WrongUsage ? EXIT_USAGE : EXIT_FAILED;
-  }
-}
-
-function wrongAction(name: string | undefined): string {
-  const known = Object.keys(ACTIONS);
-  const nearest = name === undefined ? undefined : closestName(name, known);
-  const fix = nearest === undefined ? `write one of ${known.join(", ")}` : `did you mean ${nearest}?`;
-  return `${name === undefined ? "what to do is missing" : `"${name}" is nothing to do with them`}\n  ${fix}`;
+export function runQueuesCommand(args: string[], io: CliIo): Promise<number> {
+  return runQueueCommand({ name: "queues", actions: { list, move, drop }, read: readQuestion }, args, io);
 }
 
 const MANY = { type: "string", multiple: true } as const;
