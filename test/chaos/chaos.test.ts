@@ -29,6 +29,12 @@ describe("the gateway under faults of every kind", () => {
   );
 });
 
+/** Without fsync a kill may come when the backends have every record: then the ledger is what the disk has forgotten. */
+const SIGNS: Readonly<Record<Sabotage, RegExp>> = {
+  "ack-early": /acknowledged records are lost/,
+  "no-fsync": /acknowledged records are lost|the ledger over all lives: accepted/,
+};
+
 describe("the harness", () => {
   it.for<Sabotage>(["ack-early", "no-fsync"])(
     "finds what a gateway with %s loses",
@@ -39,8 +45,7 @@ describe("the harness", () => {
         { seed: 1, faults: 6, seconds: 5, kinds: ["kill", "cut", "disk_full"] },
         sabotage,
       );
-      // Mostly records that are lost; where the backends had them all before the kill, what the ledger has forgotten.
-      expect(failures).not.toEqual([]);
+      expect(failures.join("\n")).toMatch(SIGNS[sabotage]);
     },
   );
 });
