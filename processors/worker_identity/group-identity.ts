@@ -1,4 +1,4 @@
-import type { Attributes, RecordView, ResourceEdit } from "signalbox/sdk";
+import type { RecordView, ResourceEdit } from "signalbox/sdk";
 import {
   contradicts,
   isSameIdentity,
@@ -7,19 +7,16 @@ import {
   type InstanceIdMode,
   type Said,
 } from "./identity.ts";
-import { editBetween, type EditPlace } from "./resource-edits.ts";
-import type { Field, Readings } from "./spellings.ts";
-
-export const IDENTITY_FIELDS = ["machine", "worker", "serviceType", "instance"] as const satisfies readonly Field[];
-export type IdentityField = (typeof IDENTITY_FIELDS)[number];
+import { editBetween } from "./resource-edits.ts";
+import { needlessBeside, type Needless, type ResourceWord, type Spoken } from "./spoken.ts";
 
 export interface GroupSettings {
-  /** What the resource says. */
-  readonly chosen: Said;
+  readonly word: ResourceWord;
+  /** The headers, then the configuration. */
   readonly senders: readonly Said[];
   readonly mode: InstanceIdMode;
-  readonly place: EditPlace;
-  readonly count: (event: string, value?: number) => void;
+  /** The resource says each id under its mirror too. */
+  readonly isMirrored: boolean;
 }
 
 /** Where the records of one kind belong. */
@@ -29,59 +26,74 @@ export interface Target {
   readonly edit: ResourceEdit | undefined;
 }
 
-/** One resource with the identity that it has when nothing below it says more, and the way from there to any other. */
+/** Where the records go that say one thing. */
+export interface Way {
+  /** undefined where they say nothing that leads anywhere. */
+  readonly target: Target | undefined;
+  /** They speak about another worker than their resource, so they stay. */
+  readonly contradicts: boolean;
+  /** What they need not say once they are there. */
+  readonly needless: Needless | undefined;
+}
+
+/** What leads from a resource to others is worked out once for each worker; with more workers than this, now and then anew. */
+const TARGETS_MAX = 512;
+
+/**
+ * What a resource comes to that says one thing: the identity that it has when nothing below it says more, and the way from
+ * there to any other. It depends on nothing else of the request, so it serves all that say the same.
+ */
 export class GroupIdentity {
   readonly base: Target;
   readonly #settings: GroupSettings;
-  /** Records of one worker say the same; their edit is made once. No larger than the group's records. */
   readonly #targets = new Map<string, Target>();
+  /** Of records under a scope that says nothing. */
+  readonly #ways = new WeakMap<Spoken, Way>();
 
   constructor(settings: GroupSettings) {
-    const { chosen, senders, mode } = settings;
+    const { word, senders, mode } = settings;
     this.#settings = settings;
-    this.base = { identity: resolveIdentity({ resource: chosen, spoken: [], senders }, mode), edit: undefined };
+    this.base = { identity: resolveIdentity({ resource: word.chosen, spoken: [], senders }, mode), edit: undefined };
   }
 
   /** Undefined where `spoken` contradicts the resource: it speaks about another worker, and stays where it is. */
   target(spoken: Said, scope: Said | undefined): Target | undefined {
-    if (contradicts(this.#settings.chosen, spoken)) {
-      this.#settings.count("conflicting");
-      return undefined;
-    }
+    if (contradicts(this.#settings.word.chosen, spoken)) return undefined;
     const key = targetKey(spoken, scope);
     const known = this.#targets.get(key);
     if (known !== undefined) return known;
     const target = this.#resolve(spoken, scope);
+    if (this.#targets.size >= TARGETS_MAX) this.#targets.clear();
     this.#targets.set(key, target);
     return target;
   }
 
   #resolve(spoken: Said, scope: Said | undefined): Target {
-    const { chosen, senders, mode, place } = this.#settings;
+    const { word, senders, mode, isMirrored } = this.#settings;
     const all = scope === undefined ? [spoken] : [spoken, scope];
-    const identity = resolveIdentity({ resource: chosen, spoken: all, senders }, mode);
+    const identity = resolveIdentity({ resource: word.chosen, spoken: all, senders }, mode);
     const { base } = this;
     if (isSameIdentity(identity, base.identity)) return base;
-    return { identity, edit: editBetween(base.identity, identity, chosen, place) };
+    return { identity, edit: editBetween(base.identity, identity, word, isMirrored) };
+  }
+
+  way(spoken: Spoken, scope: Said | undefined): Way {
+    if (scope !== undefined) return this.#findWay(spoken, scope);
+    let way = this.#ways.get(spoken);
+    if (way === undefined) this.#ways.set(spoken, (way = this.#findWay(spoken, undefined)));
+    return way;
+  }
+
+  #findWay(spoken: Spoken, scope: Said | undefined): Way {
+    const { said } = spoken;
+    const target = said === undefined ? undefined : this.target(said, scope);
+    const needless = target === undefined ? undefined : needlessBeside(spoken, target.identity);
+    return { target, contradicts: said !== undefined && target === undefined, needless };
   }
 
   /** False where the batch's bounds on regrouping are reached: what the record says stays on it then. */
   move(record: RecordView, { edit }: Target): boolean {
-    if (edit === undefined || record.moveToResource(edit)) return true;
-    this.#settings.count("regroup_bound");
-    return false;
-  }
-
-  /** Takes away what the resource says now; what it does not say stays, counted. */
-  removeMoved(attributes: Attributes, readings: Readings, identity: Identity): void {
-    for (const field of IDENTITY_FIELDS) {
-      const reading = readings[field];
-      if (reading === undefined) continue;
-      const spellings = [...reading.keys.map((key) => ({ key, text: reading.text })), ...reading.others];
-      const moved = spellings.filter(({ text }) => isSaidBy(identity, field, text));
-      for (const { key } of moved) attributes.delete(key);
-      this.#settings.count(moved.length === spellings.length ? "moved" : "conflicting");
-    }
+    return edit === undefined || record.moveToResource(edit);
   }
 }
 
@@ -91,10 +103,4 @@ function targetKey(spoken: Said, scope: Said | undefined): string {
 
 function saidKey({ machine = "", worker = "", serviceType = "", instance = "" }: Said): string {
   return `${machine}\0${worker}\0${serviceType}\0${instance}`;
-}
-
-/** True where the identity says in this field what `text` says: it need not be said again below the resource. */
-export function isSaidBy(identity: Identity, field: IdentityField, text: string | null | undefined): boolean {
-  if (text === undefined || text === null) return false;
-  return text === identity[field] || (field === "instance" && text === identity.original);
 }

@@ -1,5 +1,8 @@
 import { isUuid, machineInstanceId, workerInstanceId } from "./instance-id.ts";
-import type { Readings } from "./spellings.ts";
+import type { Field, Readings } from "./spellings.ts";
+
+export const IDENTITY_FIELDS = ["machine", "worker", "serviceType", "instance"] as const satisfies readonly Field[];
+export type IdentityField = (typeof IDENTITY_FIELDS)[number];
 
 export type InstanceIdMode = "replace_generated" | "insert" | "overwrite";
 
@@ -123,4 +126,10 @@ export function isSameIdentity(left: Identity, right: Identity): boolean {
     left.instance === right.instance &&
     left.original === right.original
   );
+}
+
+/** True where the identity says in this field what `text` says: it need not be said again below the resource. */
+export function isSaidBy(identity: Identity, field: IdentityField, text: string | null | undefined): boolean {
+  if (text === undefined || text === null) return false;
+  return text === identity[field] || (field === "instance" && text === identity.original);
 }

@@ -16,12 +16,15 @@ export function canonicalJobId(signal: JobSignal): string {
   return CANONICAL[signal].jobId;
 }
 
-/** The reader of a record's job, together with whatever else is read of it. */
-export function recordReader(signal: JobSignal, others: readonly Field[]): FieldReader {
-  return new FieldReader([...others, ...JOB_FIELDS], { jobId: CANONICAL[signal].jobId });
-}
+/** What a record or a scope says of its job. */
+export const JOB_READERS = { logs: jobReader("logs"), traces: jobReader("traces") };
 
-const JOB_READERS = { logs: recordReader("logs", []), traces: recordReader("traces", []) };
+/** What a resource says of its job. */
+export const RESOURCE_JOBS = new FieldReader(JOB_FIELDS);
+
+function jobReader(signal: JobSignal): FieldReader {
+  return new FieldReader(JOB_FIELDS, { jobId: CANONICAL[signal].jobId });
+}
 
 export interface JobSettings {
   /** Where the job's id stands a second time. */

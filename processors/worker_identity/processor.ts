@@ -4,94 +4,107 @@ import {
   type BatchView,
   type LogRecordView,
   type MetricView,
+  type ProcessorContext,
   type ResourceGroup,
   type ScopeGroup,
+  type Signal,
   type SpanView,
   SPELLINGS,
 } from "signalbox/sdk";
 import { workerIdentityConfig, type WorkerIdentityConfig } from "./config.ts";
-import { GroupIdentity, IDENTITY_FIELDS, isSaidBy, type IdentityField, type Target } from "./group-identity.ts";
-import { chosenOf, spokenOf, type Identity, type Said } from "./identity.ts";
-import { canonicaliseJob, canonicalJobId, handDownJobs, recordReader, type JobSignal } from "./jobs.ts";
-import { hasMirrors, ORIGINAL_INSTANCE_ID, writeIdentity, writeServiceName } from "./resource-edits.ts";
-import { FieldReader, idText, type Readings } from "./spellings.ts";
+import type { GroupIdentity, Target } from "./group-identity.ts";
+import { IDENTITY_FIELDS, isSaidBy, spokenOf, type Identity, type Said } from "./identity.ts";
+import { canonicaliseJob, canonicalJobId, handDownJobs, JOB_READERS, RESOURCE_JOBS, type JobSignal } from "./jobs.ts";
+import { KnownIdentities } from "./known-identities.ts";
+import { hasMirrors, writeIdentity, writeServiceName } from "./resource-edits.ts";
+import { FieldReader, type Readings } from "./spellings.ts";
+import { resourceMemo, SILENT, spokenMemo, type Spoken } from "./spoken.ts";
 
 type Context = BatchContext<WorkerIdentityConfig>;
 type JobRecord = LogRecordView | SpanView;
 
 const NOTHING: Readings = {};
 
-const RESOURCE_READER = new FieldReader([...IDENTITY_FIELDS, "jobId", "jobType"]);
-const READERS = readersBelow(IDENTITY_FIELDS);
-// An instance id that is overwritten wherever it can be is not asked for below the resource, and stays there.
-const OVERWRITE_READERS = readersBelow(IDENTITY_FIELDS.filter((field) => field !== "instance"));
-
-function readersBelow(fields: readonly IdentityField[]) {
-  return { scope: new FieldReader(fields), logs: recordReader("logs", fields), traces: recordReader("traces", fields) };
-}
-
 /** Says who sent each record, in one spelling, on the resource; and of which job it is. README.md has the rules. */
 export const workerIdentity = defineProcessor({
   type: "worker_identity",
   config: workerIdentityConfig,
-  logs: (batch, ctx) => identifyJobRecords(batch, "logs", ctx),
-  traces: (batch, ctx) => identifyJobRecords(batch, "traces", ctx),
-  metrics: identifyMetrics,
+  create(ctx) {
+    const words = new Words(ctx);
+    return {
+      logs: (batch, batchContext) => identifyJobRecords(batch, "logs", words, batchContext),
+      traces: (batch, batchContext) => identifyJobRecords(batch, "traces", words, batchContext),
+      metrics: (batch, batchContext) => identifyMetrics(batch, words, batchContext),
+    };
+  },
 });
 
-function identifyJobRecords(batch: BatchView<JobRecord>, signal: JobSignal, ctx: Context): void {
-  const senders = sendersOf(ctx);
+/** What one instance has read, kept from request to request: few workers say the same thing in every record. */
+class Words {
+  readonly ofResources = resourceMemo();
+  readonly ofScopes: FieldReader;
+  readonly ofRecords;
+  /** Keys of a record of which something is to be done. */
+  readonly recordKeys: readonly string[];
+  readonly identities: KnownIdentities;
+  readonly mirrorKey: string | undefined;
+
+  constructor({ signal, config }: ProcessorContext<WorkerIdentityConfig>) {
+    // An instance id that is overwritten wherever it can be is not asked for below the resource, and stays there.
+    const isOverwritten = config.instance_id === "overwrite";
+    const fields = isOverwritten ? IDENTITY_FIELDS.filter((field) => field !== "instance") : IDENTITY_FIELDS;
+    this.mirrorKey = signal === "logs" && config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
+    const jobKeys = jobKeysToDo(signal, this.mirrorKey !== undefined);
+    this.ofScopes = new FieldReader(fields);
+    this.ofRecords = spokenMemo(fields, jobKeys);
+    this.recordKeys = this.ofRecords.keys;
+    this.identities = new KnownIdentities(config, hasMirrors(signal));
+  }
+}
+
+/** A job under its canonical key alone leaves nothing to do, unless it wants a mirror. */
+function jobKeysToDo(signal: Signal, isMirrored: boolean): readonly string[] {
+  if (signal === "metrics") return [];
+  const { keys } = JOB_READERS[signal];
+  return isMirrored ? keys : keys.filter((key) => key !== canonicalJobId(signal));
+}
+
+function identifyJobRecords(batch: BatchView<JobRecord>, signal: JobSignal, words: Words, ctx: Context): void {
+  const identityOf = words.identities.of(ctx.client);
   for (const group of batch.resourceGroups()) {
-    const readings = RESOURCE_READER.read(group.resource.attributes) ?? NOTHING;
-    const identity = identifyResource(group, readings, senders, ctx);
-    handDownJobs(group, readings, signal, ctx.count);
-    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx).records(signal);
+    const { attributes } = group.resource;
+    const job = RESOURCE_JOBS.read(attributes) ?? NOTHING;
+    const identity = identifyResource(group, words, identityOf, ctx);
+    handDownJobs(group, job, signal, ctx.count);
+    for (const scope of group.scopes()) new ScopeWalk(scope, identity, words, ctx).records(signal);
   }
 }
 
 /** A data point's label is part of its series, so below the resource only the scope is read. */
-function identifyMetrics(batch: BatchView<MetricView>, ctx: Context): void {
-  const senders = sendersOf(ctx);
+function identifyMetrics(batch: BatchView<MetricView>, words: Words, ctx: Context): void {
+  const identityOf = words.identities.of(ctx.client);
   for (const group of batch.resourceGroups()) {
-    const readings = RESOURCE_READER.read(group.resource.attributes) ?? NOTHING;
-    const identity = identifyResource(group, readings, senders, ctx);
-    for (const scope of group.scopes()) new ScopeWalk(scope, identity, ctx).metrics();
+    const identity = identifyResource(group, words, identityOf, ctx);
+    for (const scope of group.scopes()) new ScopeWalk(scope, identity, words, ctx).metrics();
   }
-}
-
-/** Who sends, where nothing in the data says more. */
-function sendersOf({ client, config }: Context): Said[] {
-  const header = (name: string): string | undefined => idText(client.first(name)) ?? undefined;
-  return [
-    { machine: header("x-machine-id"), worker: header("x-worker-id"), serviceType: header("x-service-type") },
-    {
-      machine: config.machine_id || undefined,
-      worker: config.worker_id || undefined,
-      serviceType: config.service_type || undefined,
-    },
-  ];
 }
 
 /** Gives the resource what it, the sender and the configuration say; the records below may lead elsewhere. */
 function identifyResource(
   group: ResourceGroup,
-  readings: Readings,
-  senders: readonly Said[],
+  words: Words,
+  identityOf: ReturnType<KnownIdentities["of"]>,
   ctx: Context,
 ): GroupIdentity {
   const { attributes } = group.resource;
-  const place = {
-    isMirrored: hasMirrors(ctx.signal),
-    hasOriginal: attributes.has(ORIGINAL_INSTANCE_ID),
-    instance: readings.instance,
-  };
-  const chosen = chosenOf(readings);
-  const identity = new GroupIdentity({ chosen, senders, mode: ctx.config.instance_id, place, count: ctx.count });
-  writeIdentity(attributes, readings, identity.base.identity, ctx.signal);
+  const word = attributes.recall(words.ofResources) ?? SILENT;
+  const found = identityOf(word);
+  const { identity } = found.base;
+  writeIdentity(attributes, word.readings, identity, ctx.signal);
   writeServiceName(attributes, ctx.config.service_name);
-  countConflicts(readings, identity.base.identity, ctx.count);
-  if (identity.base.identity.original !== undefined) ctx.count("replaced_instance_id");
-  return identity;
+  countConflicts(word.readings, identity, ctx.count);
+  if (identity.original !== undefined) ctx.count("replaced_instance_id");
+  return found;
 }
 
 /** Counts the fields of which two spellings say different things; where one says what the id has become, they agree. */
@@ -107,8 +120,8 @@ function countConflicts(readings: Readings, identity: Identity | undefined, coun
 class ScopeWalk<R extends JobRecord | MetricView> {
   readonly #scope: ScopeGroup<R>;
   readonly #identity: GroupIdentity;
-  readonly #context: Context;
-  readonly #readers: typeof READERS;
+  readonly #words: Words;
+  readonly #count: Context["count"];
   readonly #readings: Readings;
   /** What the scope says for its records; undefined where it says nothing, or contradicts the resource. */
   readonly #said: Said | undefined;
@@ -117,15 +130,16 @@ class ScopeWalk<R extends JobRecord | MetricView> {
   #isTaken = false;
   #isStuck = false;
 
-  constructor(scope: ScopeGroup<R>, identity: GroupIdentity, context: Context) {
+  constructor(scope: ScopeGroup<R>, identity: GroupIdentity, words: Words, { count }: Context) {
     this.#scope = scope;
     this.#identity = identity;
-    this.#context = context;
-    this.#readers = context.config.instance_id === "overwrite" ? OVERWRITE_READERS : READERS;
-    this.#readings = this.#readers.scope.read(scope.scope.attributes) ?? NOTHING;
-    countConflicts(this.#readings, undefined, context.count);
+    this.#words = words;
+    this.#count = count;
+    this.#readings = words.ofScopes.read(scope.scope.attributes) ?? NOTHING;
+    countConflicts(this.#readings, undefined, count);
     const said = spokenOf(this.#readings);
     const target = said === undefined ? undefined : identity.target(said, undefined);
+    if (said !== undefined && target === undefined) count("conflicting");
     this.#said = target === undefined ? undefined : said;
     this.#home = target ?? identity.base;
   }
@@ -137,33 +151,38 @@ class ScopeWalk<R extends JobRecord | MetricView> {
   }
 
   records(this: ScopeWalk<JobRecord>, signal: JobSignal): void {
-    const reader = this.#readers[signal];
-    const mirrorKey = signal === "logs" && this.#context.config.mirror_job_id ? SPELLINGS.jobId[0] : undefined;
-    const settings = { mirrorKey, count: this.#context.count };
-    // A job under its canonical key alone leaves nothing to do, unless it wants a mirror.
-    const aside = mirrorKey === undefined ? canonicalJobId(signal) : undefined;
-    const keys = reader.keysBut(aside);
-    const records = this.#said === undefined ? this.#scope.recordsHaving(keys) : this.#scope.records();
+    const { ofRecords, recordKeys, mirrorKey } = this.#words;
+    const settings = { mirrorKey, count: this.#count };
+    const records = this.#said === undefined ? this.#scope.recordsHaving(recordKeys) : this.#scope.records();
     for (const record of records) {
-      const readings = reader.read(record.attributes, aside);
-      if (readings !== undefined) {
-        canonicaliseJob(record.attributes, readings, signal, settings);
-        this.#place(record, readings);
-      } else if (this.#said !== undefined) this.#move(record, this.#home);
+      const { attributes } = record;
+      const spoken = attributes.recall(ofRecords);
+      if (spoken?.hasJob === true) {
+        const job = JOB_READERS[signal].read(attributes) ?? NOTHING;
+        canonicaliseJob(attributes, job, signal, settings);
+      }
+      if (spoken !== undefined) this.#place(record, spoken);
+      else if (this.#said !== undefined) this.#move(record, this.#home);
     }
     this.#removeFromScope();
   }
 
-  #place(this: ScopeWalk<JobRecord>, record: JobRecord, readings: Readings): void {
-    const spoken = spokenOf(readings);
-    const target = spoken === undefined ? undefined : this.#identity.target(spoken, this.#said);
+  #place(this: ScopeWalk<JobRecord>, record: JobRecord, spoken: Spoken): void {
+    const { target, contradicts, needless } = this.#identity.way(spoken, this.#said);
+    if (contradicts) this.#count("conflicting");
     const isMoved = this.#move(record, target ?? this.#home);
-    if (isMoved && target !== undefined) this.#identity.removeMoved(record.attributes, readings, target.identity);
+    if (!isMoved || needless === undefined) return;
+    record.attributes.deleteMany(needless.keys);
+    if (needless.moved > 0) this.#count("moved", needless.moved);
+    if (needless.conflicting > 0) this.#count("conflicting", needless.conflicting);
   }
 
   #move(record: R, target: Target): boolean {
     const isMoved = this.#identity.move(record, target);
-    if (!isMoved) this.#isStuck = true;
+    if (!isMoved) {
+      this.#isStuck = true;
+      this.#count("regroup_bound");
+    }
     this.#isTaken ||= this.#said !== undefined && saysAll(target.identity, this.#said);
     return isMoved;
   }

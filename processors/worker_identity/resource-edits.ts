@@ -1,6 +1,7 @@
 import { type Attributes, type ResourceEdit, type Signal, SPELLINGS } from "signalbox/sdk";
-import type { Identity, Said } from "./identity.ts";
+import type { Identity } from "./identity.ts";
 import { idText, keepOriginal, MIRRORS, ORIGINAL_PREFIX, type Reading, type Readings } from "./spellings.ts";
+import type { ResourceWord } from "./spoken.ts";
 
 const INSTANCE_ID = SPELLINGS.instance[0];
 export const ORIGINAL_INSTANCE_ID = ORIGINAL_PREFIX + INSTANCE_ID;
@@ -58,32 +59,33 @@ function needlessSpellings(reading: Reading | undefined, id: string | undefined)
   return others.flatMap(({ key, text }) => (text !== null && text === id && key !== INSTANCE_ID ? [key] : []));
 }
 
-/** What leads from a resource with the base's identity to one with another's. What the resource has chosen is in both. */
-export function editBetween(base: Identity, target: Identity, chosen: Said, place: EditPlace): ResourceEdit {
+/**
+ * What leads from a resource with the base's identity to one with another's. What the resource has chosen is in both.
+ * Frozen, so that the views look at it once and not for each record.
+ */
+export function editBetween(
+  base: Identity,
+  target: Identity,
+  { chosen, readings, hasOriginal }: ResourceWord,
+  isMirrored: boolean,
+): ResourceEdit {
   const wanted: [string, string | undefined, string | undefined][] = [];
   for (const field of NAMED) {
     if (chosen[field] !== undefined) continue;
     wanted.push([SPELLINGS[field][0], base[field], target[field]]);
-    if (place.isMirrored) wanted.push([MIRRORS[field], base[field], target[field]]);
+    if (isMirrored) wanted.push([MIRRORS[field], base[field], target[field]]);
   }
   wanted.push([INSTANCE_ID, base.instance, target.instance]);
-  if (!place.hasOriginal) wanted.push([ORIGINAL_INSTANCE_ID, base.original, target.original]);
+  if (!hasOriginal) wanted.push([ORIGINAL_INSTANCE_ID, base.original, target.original]);
   const changed = wanted.filter(([, from, to]) => from !== to);
-  return {
-    set: Object.fromEntries(changed.flatMap(([key, , to]) => (to === undefined ? [] : [[key, to]]))),
-    delete: [
-      ...changed.flatMap(([key, , to]) => (to === undefined ? [key] : [])),
-      ...needlessSpellings(place.instance, target.instance),
-    ],
-  };
-}
-
-export interface EditPlace {
-  readonly isMirrored: boolean;
-  /** The resource came with the original of an earlier hop, which stays. */
-  readonly hasOriginal: boolean;
-  /** What the resource says about its instance. */
-  readonly instance: Reading | undefined;
+  const deleted = [
+    ...changed.flatMap(([key, , to]) => (to === undefined ? [key] : [])),
+    ...needlessSpellings(readings.instance, target.instance),
+  ];
+  return Object.freeze({
+    set: Object.freeze(Object.fromEntries(changed.flatMap(([key, , to]) => (to === undefined ? [] : [[key, to]])))),
+    delete: Object.freeze(deleted),
+  });
 }
 
 const SERVICE_NAME = "service.name";

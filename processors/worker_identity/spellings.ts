@@ -54,44 +54,30 @@ export function idText(value: AttributeValue | undefined): string | null | undef
 
 /** Reads the spellings of some fields, all in one walk over the attributes. */
 export class FieldReader {
-  /** The spellings of the fields, one field after another; frozen, so that the views prepare it once. */
-  readonly #keys: readonly string[];
+  /** The spellings, one field after another, in the order in which they count; frozen, so that the views prepare it once. */
+  readonly keys: readonly string[];
   /** The field of each key. */
   readonly #fields: readonly Field[];
-  readonly #keysBut = new Map<string, readonly string[]>();
 
   constructor(fields: readonly Field[], firstKeys: { readonly [F in Field]?: string } = {}) {
     const spellings = fields.map((field) => orderedSpellings(field, firstKeys[field]));
-    this.#keys = Object.freeze(spellings.flat());
+    this.keys = Object.freeze(spellings.flat());
     this.#fields = fields.flatMap((field, index) => spellings[index]!.map(() => field));
   }
 
-  /** Without `aside`; frozen, and the same list each time. */
-  keysBut(aside: string | undefined): readonly string[] {
-    if (aside === undefined) return this.#keys;
-    let keys = this.#keysBut.get(aside);
-    if (keys === undefined) {
-      keys = Object.freeze(this.#keys.filter((key) => key !== aside));
-      this.#keysBut.set(aside, keys);
-    }
-    return keys;
+  /** undefined where none of the keys is there. */
+  read(attributes: Attributes): Readings | undefined {
+    const found = attributes.find(this.keys);
+    return found.length === 0 ? undefined : this.readingsOf(found);
   }
 
-  /** undefined where none of the keys is there, which is the usual record; and where `aside` is there and no other. */
-  read(attributes: Attributes, aside?: string): Readings | undefined {
-    const found = attributes.find(this.#keys);
-    if (found.length === 0) return undefined;
-    if (found.length === 1 && this.#keys[found[0]!.index] === aside) return undefined;
-    return this.#sort(found);
-  }
-
-  /** The keys stand in the order in which they count. */
-  #sort(found: readonly FoundAttribute[]): Readings {
+  /** What was found under the keys. */
+  readingsOf(found: readonly FoundAttribute[]): Readings {
     const readings: { [F in Field]?: MutableReading } = {};
     for (const { index, value } of found) {
       const text = idText(value);
       if (text === undefined) continue;
-      const key = this.#keys[index]!;
+      const key = this.keys[index]!;
       const reading = (readings[this.#fields[index]!] ??= { text, keys: [], exact: [], others: [] });
       if (text === null || text !== reading.text) reading.others.push({ key, text });
       else {

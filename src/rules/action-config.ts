@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { block, literal, refuse } from "../config/types.ts";
 import type { AttributeInput } from "../wire/otlp/types.ts";
-import { encodePair } from "../wire/otlp/views/attributes-view.ts";
+import { encodePair } from "../wire/otlp/views/encode-pair.ts";
 import { compilePattern, type Pattern, PatternError } from "./pattern.ts";
 
 export const ACTION_NAMES = ["insert", "update", "upsert", "delete", "hash", "extract", "convert"] as const;

@@ -31,6 +31,8 @@ export type {
   SpanLinkView,
   SpanView,
 } from "../wire/otlp/types.ts";
+export { AttributeMemo } from "../wire/otlp/views/attribute-memo.ts";
+export type { MakeOfAttributes, MemoKeys } from "../wire/otlp/views/attribute-memo.ts";
 export type { BatchContext, ProcessorContext } from "./context.ts";
 export { defineProcessor, isDefinedProcessor } from "./define.ts";
 export type {

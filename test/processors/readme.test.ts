@@ -9,10 +9,13 @@ function read(path: string): string {
 }
 
 describe("processors/README.md", () => {
-  it.each(["quiet_health_checks.ts", "quiet_health_checks.test.ts"])("shows %s as it is tested", (name) => {
-    const text = read(`test/testdata/processors/${name}`);
-    expect(read("processors/README.md")).toContain(`\`\`\`ts\n${text}\`\`\``);
-  });
+  it.each(["quiet_health_checks.ts", "quiet_health_checks.test.ts", "owner_of_machine.ts"])(
+    "shows %s as it is tested",
+    (name) => {
+      const text = read(`test/testdata/processors/${name}`);
+      expect(read("processors/README.md")).toContain(`\`\`\`ts\n${text}\`\`\``);
+    },
+  );
 });
 
 describe("processors/worker_identity/README.md", () => {

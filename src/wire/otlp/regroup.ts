@@ -14,21 +14,27 @@ import {
   firstScope,
   GROUP_CHILD_FIELD,
   GROUP_COLUMNS,
-  GROUP_HEADER_FIELD,
-  HEADER_END,
-  HEADER_START,
   RECORD_COLUMNS,
   REQUEST_GROUP_FIELD,
 } from "./batch-index.ts";
-import { canonicalHeader, RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES } from "./canonical.ts";
+import { RESOURCE_ATTRIBUTES, SCOPE_ATTRIBUTES } from "./canonical.ts";
 import { writeGap, writeRecord } from "./encode-parts.ts";
 import { MessageEncoder } from "./encode-message.ts";
-import { patchResource } from "./patch-resource.ts";
-import { ProtobufWriter } from "../protobuf/writer.ts";
+import { GroupHeaders, type GroupHeader } from "./group-headers.ts";
+import { patchHeader } from "./patch-resource.ts";
+import { asBuffer } from "../text.ts";
 import type { EncodedPayload } from "./types.ts";
 import type { BatchState } from "./views/batch-state.ts";
-import { createMessageEdits, type MessageEdits } from "./views/edits.ts";
+import type { MessageEdits } from "./views/edits.ts";
 import type { RegroupPlan } from "./views/regroup-plan.ts";
+
+// The first room for a header; it grows.
+const HEADER_CAPACITY = 512;
+
+const NO_BYTES = new Uint8Array(0);
+
+const RESOURCE_HEADERS = new GroupHeaders(RESOURCE_ATTRIBUTES);
+const SCOPE_HEADERS = new GroupHeaders(SCOPE_ATTRIBUTES);
 
 interface OutputScope {
   readonly header: Uint8Array;
@@ -88,6 +94,12 @@ function sizeOfGroup(state: BatchState, group: OutputGroup): number {
   return size;
 }
 
+interface BareHeader {
+  readonly resource: number;
+  readonly header: Uint8Array;
+  readonly text: string;
+}
+
 class Regrouping {
   readonly #state: BatchState;
   readonly #plan: RegroupPlan;
@@ -95,7 +107,9 @@ class Regrouping {
   readonly #groupByKey = new Map<string, OutputGroup>();
   /** By resource and target, and by scope: what was worked out already. */
   readonly #groupBySource = new Map<string, OutputGroup>();
-  readonly #scopeHeaders = new Map<number, { readonly header: Uint8Array; readonly key: string }>();
+  readonly #scopeHeaders = new Map<number, GroupHeader>();
+  /** The resource group without its children and without any patch, and the same as a text. */
+  #bare: BareHeader = { resource: -1, header: NO_BYTES, text: "" };
 
   constructor(state: BatchState, plan: RegroupPlan) {
     this.#state = state;
@@ -141,8 +155,7 @@ class Regrouping {
     const source = `${resource},${target ?? ""}`;
     const known = this.#groupBySource.get(source);
     if (known !== undefined) return known;
-    const header = this.#resourceHeader(resource, target);
-    const key = canonicalHeader(header, RESOURCE_ATTRIBUTES);
+    const { bytes: header, key } = this.#resourceHeader(resource, target);
     let group = this.#groupByKey.get(key);
     if (group === undefined) {
       group = { header, scopes: [], scopeByKey: new Map() };
@@ -154,7 +167,7 @@ class Regrouping {
   }
 
   #openScope(group: OutputGroup, scope: number): OutputScope {
-    const { header, key } = this.#scopeHeader(scope);
+    const { bytes: header, key } = this.#scopeHeader(scope);
     let place = group.scopeByKey.get(key);
     if (place === undefined) {
       place = { header, records: [] };
@@ -164,49 +177,48 @@ class Regrouping {
     return place;
   }
 
-  #resourceHeader(resource: number, target: number | undefined): Uint8Array {
+  #resourceHeader(resource: number, target: number | undefined): GroupHeader {
+    const { header, text } = this.#bareHeader(resource);
+    if (target === undefined) return RESOURCE_HEADERS.get(text, () => header);
+    const patch = this.#plan.patchOf(target);
+    return RESOURCE_HEADERS.get(text + this.#plan.patchText(target), () => patchHeader(header, patch));
+  }
+
+  #bareHeader(resource: number): BareHeader {
+    if (this.#bare.resource === resource) return this.#bare;
     const { bytes, index, resourceEdits } = this.#state;
-    const edits = resourceEdits.get(resource);
     const row = resource * GROUP_COLUMNS;
     const start = index.resources[row + CONTENT_START]!;
     const end = index.resources[row + CONTENT_END]!;
-    const patched = target === undefined ? edits : this.#patchedEdits(resource, target);
-    const encoder = new MessageEncoder(bytes, 512);
+    const encoder = new MessageEncoder(bytes, HEADER_CAPACITY);
     const children = { rows: index.scopes, columns: GROUP_COLUMNS };
-    writeHeader(encoder, start, end, children, firstScope(index, resource), firstScope(index, resource + 1), patched);
-    return encoder.toBytes();
+    const edits = resourceEdits.get(resource);
+    writeHeader(encoder, start, end, children, firstScope(index, resource), firstScope(index, resource + 1), edits);
+    const header = encoder.toBytes();
+    // With its length in front, so that no header can pretend to be another with a patch.
+    return (this.#bare = { resource, header, text: `${header.length}:${latin1(header)}` });
   }
 
-  /** The edits of the resource group, with the patched Resource in the place of the one it has. */
-  #patchedEdits(resource: number, target: number): MessageEdits {
-    const { bytes, index, resourceEdits } = this.#state;
-    const row = resource * GROUP_COLUMNS;
-    const edits = resourceEdits.get(resource) ?? createMessageEdits();
-    const own = new MessageEncoder(bytes, 512);
-    const ownEdits = edits.messages?.get(GROUP_HEADER_FIELD) ?? createMessageEdits();
-    own.message(index.resources[row + HEADER_START]!, index.resources[row + HEADER_END]!, ownEdits);
-    const field = new ProtobufWriter(512);
-    field.bytesField(GROUP_HEADER_FIELD, patchResource(own.toBytes(), this.#plan.patchOf(target)));
-    const scalars = new Map(edits.scalars).set(GROUP_HEADER_FIELD, field.toBytes());
-    return { ...edits, scalars, messages: undefined };
-  }
-
-  #scopeHeader(scope: number): { readonly header: Uint8Array; readonly key: string } {
+  #scopeHeader(scope: number): GroupHeader {
     const known = this.#scopeHeaders.get(scope);
     if (known !== undefined) return known;
     const { bytes, index, scopeEdits } = this.#state;
     const row = scope * GROUP_COLUMNS;
     const start = index.scopes[row + CONTENT_START]!;
     const end = index.scopes[row + CONTENT_END]!;
-    const encoder = new MessageEncoder(bytes, 256);
+    const encoder = new MessageEncoder(bytes, HEADER_CAPACITY);
     const children = { rows: index.records, columns: RECORD_COLUMNS };
     const edits = scopeEdits.get(scope);
     writeHeader(encoder, start, end, children, firstRecord(index, scope), firstRecord(index, scope + 1), edits);
     const header = encoder.toBytes();
-    const made = { header, key: canonicalHeader(header, SCOPE_ATTRIBUTES) };
+    const made = SCOPE_HEADERS.get(latin1(header), () => header);
     this.#scopeHeaders.set(scope, made);
     return made;
   }
+}
+
+function latin1(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString("latin1");
 }
 
 /** The fields of a group without its children. */

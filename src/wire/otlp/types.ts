@@ -8,6 +8,8 @@
  * Field meanings: https://github.com/open-telemetry/opentelemetry-proto, opentelemetry/proto/{logs,trace,metrics,common}/v1.
  */
 
+import type { AttributeMemo } from "./views/attribute-memo.ts";
+
 /**
  * An OTLP AnyValue in JavaScript. `null` is an AnyValue without a value (legal, and different from an absent attribute).
  * An int64 within ±(2^53 - 1) reads as a number, a larger one as a bigint; `Attributes.kindOf` tells int from double.
@@ -64,6 +66,8 @@ export interface Attributes extends Iterable<readonly [string, AttributeValue]> 
    * few. A value is read when it is asked for; ask before the batch is handed on or edited.
    */
   find(keys: readonly string[]): readonly FoundAttribute[];
+  /** What the memo makes of what stands under its keys, made once for equal values; undefined where none of them is there. */
+  recall<T>(memo: AttributeMemo<T>): T | undefined;
   /** The value where it is a string, else undefined: the common case, without a branch at the caller. */
   getString(key: string): string | undefined;
   kindOf(key: string): AnyValueKind | undefined;
@@ -82,6 +86,8 @@ export interface Attributes extends Iterable<readonly [string, AttributeValue]> 
   update(key: string, value: AttributeInput): boolean;
   /** Returns whether the key was there. */
   delete(key: string): boolean;
+  /** Returns how many of the keys were there; in one walk over the bytes. A frozen array is prepared once for all calls. */
+  deleteMany(keys: readonly string[]): number;
   /** Copies the encoded value as it is (type, precision and unknown fields kept). Returns whether `from` was there. */
   copy(from: string, to: string): boolean;
 }

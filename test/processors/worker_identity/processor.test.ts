@@ -280,7 +280,8 @@ describe.each(JOB_SIGNALS)("a record of %s", (signal) => {
   it("does not repeat what its resource says", async () => {
     const counts: string[] = [];
     const record = { machineId: "m", "emp.worker.id": "w", service_type: "u", x: 1 };
-    const groups = await identify(signal, [resource(WORKER, [record])], { count: (event) => void counts.push(event) });
+    const count = (event: string, times = 1): void => void counts.push(...Array.from({ length: times }, () => event));
+    const groups = await identify(signal, [resource(WORKER, [record])], { count });
     expect(groups).toEqual([resource(WORKER_IDENTIFIED, [{ service_type: "u", x: 1 }])]);
     expect(counts).toEqual(["moved", "moved", "conflicting"]);
   });

@@ -391,7 +391,14 @@ function editList(
     setAttribute(holder, field, key, naiveInput(value));
     written(holder);
   };
-  switch (random.below(5)) {
+  switch (random.below(6)) {
+    case 5: {
+      const keys = [key, random.pick(KEYS), random.pick(KEYS)];
+      const there = new Set(keys.filter((name) => findAttribute(holder, field, name) !== undefined));
+      assert.equal(view.deleteMany(random.chance(0.5) ? Object.freeze(keys) : keys), there.size);
+      for (const name of there) deleteAttribute(holder, field, name);
+      return;
+    }
     case 0:
       view.set(key, value);
       return write();

@@ -9,19 +9,14 @@ import {
   readAnyValueKind,
   readStringValue,
   VALUE_FIELD,
-  writeKeyValue,
 } from "../any-value.ts";
 import { canonicalValue } from "../canonical.ts";
 import { PairWalker } from "../pair-walker.ts";
-import {
-  Double,
-  type AnyValueKind,
-  type AttributeInput,
-  type Attributes,
-  type AttributeValue,
-  type FoundAttribute,
-} from "../types.ts";
+import type { AnyValueKind, AttributeInput, Attributes, AttributeValue, FoundAttribute } from "../types.ts";
+import { type AttributeMemo, Sight } from "./attribute-memo.ts";
 import { AttributeEdits, type AttributeEdit, type Slice } from "./edits.ts";
+import { encodePair } from "./encode-pair.ts";
+import { findEdited, FoundPair, insertFound, valueOf } from "./found-pairs.ts";
 import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet } from "./key-pattern.ts";
 import type { MessageView } from "./message-view.ts";
 
@@ -33,30 +28,12 @@ const WALKS_MAX = 24;
 
 /** For walks during which nothing else runs: all views share one. */
 const PAIRS = new PairWalker();
+const SIGHT = new Sight();
 
 const NOTHING_FOUND: readonly FoundPair[] = Object.freeze([]);
 
 const NO_KEYS: readonly string[] = Object.freeze([]);
 const NO_STARTS: readonly number[] = Object.freeze([]);
-
-/** A KeyValue in the batch's bytes, or one that was written. */
-class FoundPair implements FoundAttribute {
-  readonly index: number;
-  readonly #bytes: Uint8Array;
-  readonly #start: number;
-  readonly #end: number;
-
-  constructor(index: number, bytes: Uint8Array, start: number, end: number) {
-    this.index = index;
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#end = end;
-  }
-
-  get value(): AttributeValue {
-    return readAnyValue(this.#bytes, this.#start, this.#end);
-  }
-}
 
 /** A list of KeyValue in one message, such as field 6 of a LogRecord. */
 export class AttributesView implements Attributes {
@@ -122,6 +99,7 @@ export class AttributesView implements Attributes {
     const { bytes } = this.#owner.state;
     const pairs = this.#openPairs();
     while (pairs.next(bytes)) {
+      if (!wanted.mayHave(bytes, pairs.keyStart, pairs.keyEnd)) continue;
       const candidates = wanted.candidates(pairs.keyEnd - pairs.keyStart);
       for (let at = 0; at < candidates.length; at++) {
         const index = candidates[at]!;
@@ -134,6 +112,33 @@ export class AttributesView implements Attributes {
       }
     }
     return found ?? NOTHING_FOUND;
+  }
+
+  recall<T>(memo: AttributeMemo<T>): T | undefined {
+    // Edits are written seldom before ids are read; then it is worked out anew.
+    if (this.#peek() === undefined) {
+      const { bytes } = this.#owner.state;
+      this.#look(memo.wanted, memo.valueCount, bytes);
+      if (!SIGHT.isTooLarge) return SIGHT.count === 0 ? undefined : memo.recall(bytes, SIGHT);
+    }
+    const found = this.find(memo.keys);
+    return found.length === 0 ? undefined : memo.make(found);
+  }
+
+  /** Every occurrence of the wanted keys, in one walk that allocates nothing. */
+  #look(wanted: KeySet, valueCount: number, bytes: Uint8Array): void {
+    const { patterns } = wanted;
+    const pairs = this.#openPairs();
+    SIGHT.clear();
+    while (pairs.next(bytes)) {
+      if (!wanted.mayHave(bytes, pairs.keyStart, pairs.keyEnd)) continue;
+      const candidates = wanted.candidates(pairs.keyEnd - pairs.keyStart);
+      for (let at = 0; at < candidates.length; at++) {
+        const index = candidates[at]!;
+        if (!matchesKey(patterns[index]!, bytes, pairs.keyStart, pairs.keyEnd)) continue;
+        SIGHT.add(bytes, index, pairs.valueStart, index < valueCount ? pairs.valueEnd : pairs.valueStart);
+      }
+    }
   }
 
   findKeys(matches: (key: string) => boolean): readonly string[] {
@@ -229,6 +234,27 @@ export class AttributesView implements Attributes {
     const fieldStarts = this.#fieldStarts(pattern);
     if (fieldStarts.length > 0) this.#addEdit(pattern.text, fieldStarts);
     return fieldStarts.length > 0;
+  }
+
+  deleteMany(keys: readonly string[]): number {
+    if (this.#peek() !== undefined) return keys.reduce((count, key) => count + (this.delete(key) ? 1 : 0), 0);
+    const wanted = keySet(keys);
+    const { patterns } = wanted;
+    const { bytes } = this.#owner.state;
+    const pairs = this.#openPairs();
+    let edits: AttributeEdits | undefined;
+    while (pairs.next(bytes)) {
+      if (!wanted.mayHave(bytes, pairs.keyStart, pairs.keyEnd)) continue;
+      const candidates = wanted.candidates(pairs.keyEnd - pairs.keyStart);
+      for (let at = 0; at < candidates.length; at++) {
+        const pattern = patterns[candidates[at]!]!;
+        if (!matchesKey(pattern, bytes, pairs.keyStart, pairs.keyEnd)) continue;
+        edits ??= this.#open();
+        edits.delete(pattern.text, pairs.fieldStart);
+        break;
+      }
+    }
+    return edits?.count ?? 0;
   }
 
   #deleteEdited(edit: AttributeEdit): boolean {
@@ -347,29 +373,6 @@ export class AttributesView implements Attributes {
   }
 }
 
-/** What edits say about the wanted keys. */
-function findEdited({ patterns }: KeySet, edits: AttributeEdits): FoundPair[] | undefined {
-  let found: FoundPair[] | undefined;
-  for (let index = 0; index < patterns.length; index++) {
-    const pair = edits.get(patterns[index]!.text)?.pair;
-    if (pair === undefined) continue;
-    const { bytes, start, end } = valueOf(pair);
-    (found ??= []).push(new FoundPair(index, bytes, start, end));
-  }
-  return found;
-}
-
-/** Keeps the keys' order, and of a key that stands twice the first. Few are found, so they are looked through. */
-function insertFound(found: FoundPair[], pair: FoundPair): void {
-  let at = found.length;
-  while (at > 0 && found[at - 1]!.index >= pair.index) {
-    if (found[at - 1]!.index === pair.index) return;
-    at--;
-  }
-  if (at === found.length) found.push(pair);
-  else found.splice(at, 0, pair);
-}
-
 function firstOf(starts: number | number[] | undefined): number | undefined {
   return typeof starts === "object" ? starts[0] : starts;
 }
@@ -384,39 +387,6 @@ function entryOf(bytes: Uint8Array, pair: KeyValueReader): { key: string; slice:
   return { key, slice: { bytes, start: pair.valueStart, end: pair.valueEnd } };
 }
 
-function valueOf(pair: Slice): Slice {
-  const reader = new KeyValueReader();
-  reader.read(pair.bytes, pair.start, pair.end);
-  return { bytes: pair.bytes, start: reader.valueStart, end: reader.valueEnd };
-}
-
 function canonicalText({ bytes, start, end }: Slice): string {
   return canonicalValue(bytes, start, end);
-}
-
-// The same attribute is often written to thousands of records, so the last few pairs are kept encoded, and one serves them
-// all. Values come from data and may be large or secret: only scalars and short texts are kept, few, and the oldest make room.
-const PAIRS_MAX = 32;
-const PAIR_TEXT_MAX = 64;
-const pairs = new Map<string, { readonly value: AttributeInput; readonly pair: Slice }>();
-
-function isKept(value: AttributeInput): boolean {
-  if (typeof value === "string") return value.length <= PAIR_TEXT_MAX;
-  return typeof value !== "object" || value instanceof Double;
-}
-
-/** The content of a KeyValue. Encoded at once, so that a later change of a map or array that was written changes nothing. */
-export function encodePair(key: string, value: AttributeInput): Slice {
-  if (!isKept(value)) return encodeNewPair(key, value);
-  const kept = pairs.get(key);
-  if (kept !== undefined && kept.value === value) return kept.pair;
-  const pair = encodeNewPair(key, value);
-  if (kept === undefined && pairs.size >= PAIRS_MAX) pairs.delete(pairs.keys().next().value ?? "");
-  pairs.set(key, { value, pair });
-  return pair;
-}
-
-function encodeNewPair(key: string, value: AttributeInput): Slice {
-  const bytes = encodeValue((out) => writeKeyValue(out, key, value));
-  return { bytes, start: 0, end: bytes.length };
 }

@@ -58,7 +58,8 @@ export class AttributeEdits {
   readonly fieldNumber: number;
   first: AttributeEdit | undefined;
   last: AttributeEdit | undefined;
-  #count = 0;
+  /** Of keys that were edited. */
+  count = 0;
   #byKey: Map<string, AttributeEdit> | undefined;
   /** What the chain does not say: occurrences of doubled keys, and all of them where the edits are many. */
   #byFieldStart: Map<number, AttributeEdit> | undefined;
@@ -88,18 +89,33 @@ export class AttributeEdits {
     return !this.#replaces;
   }
 
+  /** An occurrence, at this offset, of a key that is deleted; the key's edit is made with the first. */
+  delete(key: string, fieldStart: number): void {
+    const known = this.get(key);
+    if (known === undefined) {
+      this.#append({ key, pair: undefined, firstFieldStart: fieldStart, next: undefined });
+      if (this.count > COMPARED_EDITS_MAX) this.#openMaps();
+    } else this.#openMaps();
+    this.#replaces = true;
+    this.#byFieldStart?.set(fieldStart, known ?? this.last!);
+  }
+
   /** `fieldStarts`: every occurrence of the key in the bytes. */
   add(edit: AttributeEdit, fieldStarts: readonly number[]): void {
-    if (this.last === undefined) this.first = edit;
-    else this.last.next = edit;
-    this.last = edit;
-    this.#count++;
-    this.#byKey?.set(edit.key, edit);
+    this.#append(edit);
     if (fieldStarts.length > 0) this.#replaces = true;
-    if (fieldStarts.length > 1 || this.#count > COMPARED_EDITS_MAX) this.#openMaps();
+    if (fieldStarts.length > 1 || this.count > COMPARED_EDITS_MAX) this.#openMaps();
     if (this.#byFieldStart !== undefined) {
       for (const fieldStart of fieldStarts) this.#byFieldStart.set(fieldStart, edit);
     }
+  }
+
+  #append(edit: AttributeEdit): void {
+    if (this.last === undefined) this.first = edit;
+    else this.last.next = edit;
+    this.last = edit;
+    this.count++;
+    this.#byKey?.set(edit.key, edit);
   }
 
   #openMaps(): void {
@@ -109,7 +125,7 @@ export class AttributeEdits {
         if (edit.firstFieldStart >= 0) this.#byFieldStart.set(edit.firstFieldStart, edit);
       }
     }
-    if (this.#count <= COMPARED_EDITS_MAX || this.#byKey !== undefined) return;
+    if (this.count <= COMPARED_EDITS_MAX || this.#byKey !== undefined) return;
     this.#byKey = new Map();
     for (let edit = this.first; edit !== undefined; edit = edit.next) this.#byKey.set(edit.key, edit);
   }

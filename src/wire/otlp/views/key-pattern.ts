@@ -44,12 +44,21 @@ export class KeySet {
   readonly #byLength: (number[] | undefined)[] = [];
   /** Indices of all patterns, where one of them is compared as text and its length says nothing. */
   readonly #all: readonly number[] | undefined;
+  /** By length and last byte of a key: 1 where a pattern is like it. It holds off nearly all keys that are not wanted. */
+  readonly #filter = new Uint8Array(FILTER_SIZE);
 
   constructor(keys: readonly string[]) {
     this.patterns = keys.map((key) => keyPattern(key));
     this.nothing = Object.freeze(keys.map(() => undefined));
     this.patterns.forEach(({ bytes }, index) => (this.#byLength[bytes.length] ??= []).push(index));
     this.#all = this.patterns.some(({ isLossy }) => isLossy) ? [...this.patterns.keys()] : undefined;
+    if (this.#all !== undefined) this.#filter.fill(1);
+    for (const { bytes } of this.patterns) this.#filter[filterIndex(bytes.length, bytes.at(-1) ?? 0)] = 1;
+  }
+
+  /** False where the key in `bytes` is none of them; true says nothing. */
+  mayHave(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#filter[filterIndex(end - start, end > start ? bytes[end - 1]! : 0)] === 1;
   }
 
   /** Indices of the patterns that a key of this many bytes may match. */
@@ -63,6 +72,13 @@ export class KeySet {
     for (let index = 0; index < keys.length; index++) if (known[index]!.text !== keys[index]) return false;
     return true;
   }
+}
+
+// Five bits of the length, and five of the last byte.
+const FILTER_SIZE = 1024;
+
+function filterIndex(size: number, lastByte: number): number {
+  return ((size & 31) << 5) | (lastByte & 31);
 }
 
 const NO_INDICES: readonly number[] = [];

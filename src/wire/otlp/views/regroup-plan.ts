@@ -16,7 +16,7 @@ import {
   type BatchIndex,
 } from "../batch-index.ts";
 import type { AttributeInput, ResourceEdit } from "../types.ts";
-import { encodePair } from "./attributes-view.ts";
+import { encodePair } from "./encode-pair.ts";
 import type { BatchState } from "./batch-state.ts";
 import type { Slice } from "./edits.ts";
 
@@ -26,6 +26,8 @@ export type ResourcePatch = ReadonlyMap<string, Slice | undefined>;
 interface Target {
   readonly resource: number;
   readonly patch: ResourcePatch;
+  /** Equal for equal patches. */
+  readonly text: string;
   /** Records that go there now. */
   recordCount: number;
   /** Scopes whose headers were counted for it. */
@@ -55,9 +57,9 @@ export class RegroupPlan {
   /** What the targets' headers add, as they stood at each move; checkBytes() counts what is written to a resource after it. */
   #addedBytes = 0;
   readonly #addedBytesMax: number;
-  #lastEdit: DescribedEdit | undefined;
-  /** By the object that was handed in, which may have been changed since. */
-  readonly #described = new Map<ResourceEdit, DescribedEdit>();
+  #lastEdit: EditRoute | undefined;
+  /** By the object that was handed in, which may have been changed since unless it is frozen. */
+  readonly #routes = new Map<ResourceEdit, EditRoute>();
 
   constructor(state: BatchState) {
     const size = state.bytes.length;
@@ -80,15 +82,20 @@ export class RegroupPlan {
     return this.#targets[target]!.patch;
   }
 
+  /** Equal for patches that come to the same on one resource. */
+  patchText(target: number): string {
+    return this.#targets[target]!.text;
+  }
+
   /** Moves records `first` to `end` of one scope, all or none. A record that was moved before moves on from there. */
   move(resource: number, scope: number, first: number, end: number, edit: ResourceEdit): boolean {
     this.#state.touchScope(scope);
-    const described = this.#describe(edit);
-    if (described.patch.size === 0) return true;
+    const route = this.#routeOf(edit);
+    if (route.edit.patch.size === 0) return true;
     const before = end - first > 1 ? this.#moves.slice(first, end) : NO_MOVES;
     for (let record = first; record < end; record++) {
       if (this.#state.isRecordDropped(record)) continue;
-      if (this.#moveOne(resource, scope, record, described)) continue;
+      if (this.#moveOne(resource, scope, record, route)) continue;
       before.forEach((move, index) => this.#assign(first + index, move));
       this.#state.regroupRefused += end - first;
       return false;
@@ -96,8 +103,8 @@ export class RegroupPlan {
     return true;
   }
 
-  #moveOne(resource: number, scope: number, record: number, edit: DescribedEdit): boolean {
-    const position = this.#openTarget(resource, this.#moves[record]!, edit);
+  #moveOne(resource: number, scope: number, record: number, route: EditRoute): boolean {
+    const position = this.#openTarget(resource, this.#moves[record]!, route);
     const target = this.#targets[position]!;
     if (target.recordCount === 0 && this.#liveTargetCount >= REGROUP_RESOURCES_MAX) return false;
     if (!target.scopes.has(scope)) {
@@ -119,17 +126,21 @@ export class RegroupPlan {
   }
 
   /** Targets are found by where the record comes from and by the edit; whether two are equal is decided when encoding. */
-  #openTarget(resource: number, from: number, edit: DescribedEdit): number {
-    if (edit.last.resource === resource && edit.last.from === from) return edit.last.target;
+  #openTarget(resource: number, from: number, route: EditRoute): number {
+    const { last, edit } = route;
+    if (last.resource === resource && last.from === from) return last.target;
     const key = `${resource},${from},${edit.text}`;
     const target = this.#targetByKey.get(key) ?? this.#addTarget(key, resource, from, edit);
-    edit.last = { resource, from, target };
+    route.last = { resource, from, target };
     return target;
   }
 
   #addTarget(key: string, resource: number, from: number, edit: DescribedEdit): number {
-    const patch = from === STAYS ? edit.patch : new Map([...this.#targets[from - 1]!.patch, ...edit.patch]);
-    const target = this.#targets.push({ resource, patch, recordCount: 0, scopes: new Set() }) - 1;
+    const before = from === STAYS ? undefined : this.#targets[from - 1]!;
+    const patch = before === undefined ? edit.patch : new Map([...before.patch, ...edit.patch]);
+    // Of a record that moves on, the two edits one after another.
+    const text = before === undefined ? edit.text : `${before.text};${edit.text}`;
+    const target = this.#targets.push({ resource, patch, text, recordCount: 0, scopes: new Set() }) - 1;
     this.#targetByKey.set(key, target);
     return target;
   }
@@ -172,27 +183,49 @@ export class RegroupPlan {
    * Calls come record after record with an equal edit, or with the same few objects in turn; both are looked for and
    * compared before anything is encoded.
    */
-  #describe(edit: ResourceEdit): DescribedEdit {
-    if (this.#lastEdit?.equals(edit) === true) return this.#lastEdit;
-    const known = this.#described.get(edit);
-    if (known?.equals(edit) === true) return (this.#lastEdit = known);
-    const described = new DescribedEdit(edit);
-    if (this.#described.size >= EDITS_KEPT) this.#described.clear();
-    this.#described.set(edit, described);
-    return (this.#lastEdit = described);
+  #routeOf(edit: ResourceEdit): EditRoute {
+    if (this.#lastEdit?.edit.equals(edit) === true) return this.#lastEdit;
+    const known = this.#routes.get(edit);
+    if (known?.edit.equals(edit) === true) return (this.#lastEdit = known);
+    const route = { edit: describe(edit), last: NOWHERE };
+    if (this.#routes.size >= EDITS_KEPT) this.#routes.clear();
+    this.#routes.set(edit, route);
+    return (this.#lastEdit = route);
   }
+}
+
+/** An edit in one batch, with the target it led to last, and from where. */
+interface EditRoute {
+  readonly edit: DescribedEdit;
+  last: { readonly resource: number; readonly from: number; readonly target: number };
+}
+
+const NOWHERE = { resource: -1, from: STAYS, target: -1 };
+
+/** Of frozen edits, which a processor may hand in for as long as it lives. */
+const describedFrozen = new WeakMap<ResourceEdit, DescribedEdit>();
+
+function describe(edit: ResourceEdit): DescribedEdit {
+  const known = describedFrozen.get(edit);
+  if (known !== undefined) return known;
+  const described = new DescribedEdit(edit);
+  if (described.isFrozen) describedFrozen.set(edit, described);
+  return described;
 }
 
 /** A ResourceEdit, encoded, and as a text that is equal for equal edits. Where a key is deleted and set, it is set. */
 class DescribedEdit {
   readonly patch: ResourcePatch;
   readonly text: string;
+  /** It can never change: the object itself stands for what it says. */
+  readonly isFrozen: boolean;
+  readonly #source: ResourceEdit;
   readonly #set: readonly (readonly [string, AttributeInput])[];
   readonly #delete: readonly string[];
-  /** The target it led to last, and from where. */
-  last = { resource: -1, from: STAYS, target: -1 };
 
   constructor(edit: ResourceEdit) {
+    this.#source = edit;
+    this.isFrozen = isDeeplyFrozen(edit);
     this.#set = Object.entries(edit.set ?? {});
     this.#delete = [...(edit.delete ?? [])];
     const patch = new Map<string, Slice | undefined>();
@@ -207,6 +240,7 @@ class DescribedEdit {
 
   /** Compares by value where values are primitive; others are encoded anew, since they may have been changed since. */
   equals(edit: ResourceEdit): boolean {
+    if (this.isFrozen && edit === this.#source) return true;
     const deleted = edit.delete ?? [];
     if (deleted.length !== this.#delete.length) return false;
     let index = 0;
@@ -217,6 +251,12 @@ class DescribedEdit {
     }
     return index === this.#set.length && this.#delete.every((key, at) => deleted[at] === key);
   }
+}
+
+function isDeeplyFrozen(edit: ResourceEdit): boolean {
+  const { set = {}, delete: deleted = [] } = edit;
+  const isAllFrozen = Object.isFrozen(edit) && Object.isFrozen(set) && Object.isFrozen(deleted);
+  return isAllFrozen && Object.values(set).every((value) => typeof value !== "object");
 }
 
 function textOf(pair: Slice | undefined): string {
