@@ -91,6 +91,7 @@ export class Journal {
     if (this.#storage.appendNow?.(record) !== undefined) return true;
     if (this.isEnded) return false;
     this.#completions.push(record);
+    this.#storage.note?.(record);
     this.#kickSoon(this.#storage.completionDelayMs);
     return true;
   }

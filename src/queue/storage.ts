@@ -34,6 +34,11 @@ export interface QueueStorage {
    * could share, so the journal makes no groups then.
    */
   appendNow?(record: StoredRecord): number;
+  /**
+   * Only where it costs less than an append: notes a completion that a later append will bring, so that a killed process
+   * does not forget it, though a power cut may. Completions are appended in the order in which they were noted.
+   */
+  note?(record: CompletionRecord): void;
   /** The bytes of an entry that is not completed: at once where they are still in memory. Rejects where they are damaged. */
   read(ref: EntryRef): EncodedPayload | Promise<EncodedPayload>;
   /** Called once, when no append runs and none will come. */

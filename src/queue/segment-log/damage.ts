@@ -17,8 +17,10 @@ interface CheckedSegment {
   readonly file: DiskFile;
   readonly fileSize: number;
   readonly read: ReadSegment;
-  /** How far it should count, where the segment behind it or closed.json says so. */
+  /** How far it should count, where the segment behind it, closed.json or the mark says so. */
   readonly known: SegmentEnd | undefined;
+  /** From here on no sender was answered, for certain; Infinity where that is not known. */
+  readonly uncommittedFrom: number;
 }
 
 /** Set aside at most this much of one damaged range, and of all together: enough to look into, and no second queue. */
@@ -38,6 +40,7 @@ export class DamageReport {
   #asideBytes = 0;
   #asideFailure: string | undefined;
   #tornCount = 0;
+  #isTornUnanswered = true;
   #sparedCount = 0;
   #rangeCount = 0;
   #recordCount = 0;
@@ -48,10 +51,10 @@ export class DamageReport {
   }
 
   async add(segment: CheckedSegment): Promise<void> {
-    const { read, known } = segment;
+    const { read } = segment;
     let isNew = false;
     for (const range of read.damaged) {
-      if (await this.#setAside(segment, range.from, range.to)) isNew = this.#addRange(range, known) || isNew;
+      if (await this.#setAside(segment, range.from, range.to)) isNew = this.#addRange(range, segment) || isNew;
     }
     for (const frame of read.frames) {
       const { payloadOffset: from, header, damagedPayloads } = frame;
@@ -92,15 +95,21 @@ export class DamageReport {
   #describeTorn(): string {
     const what = [...this.#unfinished].map(([whose, items]) => `${items} ${whose}`);
     const known = what.length === 0 ? "" : ` (${what.join(", ")})`;
-    return `the queue's storage ends with ${this.#tornCount} unfinished records${known}: a crash came while they were written, and their senders were not answered`;
+    const torn = `the queue's storage ends with ${this.#tornCount} unfinished records${known}`;
+    const answered = this.#isTornUnanswered
+      ? "a crash came while they were written, and their senders were not answered"
+      : "a crash came while they were written, or the file was cut off: whether their senders were answered is not known";
+    return `${torn}: ${answered}`;
   }
 
   /** True where it lost records. */
-  #addRange({ kind, from, to, records, frame }: DamagedRange, known: SegmentEnd | undefined): boolean {
+  #addRange(range: DamagedRange, { known, uncommittedFrom }: CheckedSegment): boolean {
+    const { kind, from, to, records, frame } = range;
     if (kind === "spared") this.#sparedCount += 1;
-    // A segment behind it, or a stop in order, says that this end was written whole.
-    else if (kind === "torn" && known === undefined) {
+    // Where it is known how far the segment counts, the end was written whole.
+    else if ((kind === "torn" && known === undefined) || from >= uncommittedFrom) {
       this.#tornCount += 1;
+      this.#isTornUnanswered &&= from >= uncommittedFrom;
       if (frame !== undefined) addItems(this.#unfinished, entriesOf(frame));
     } else {
       this.#count(known === undefined ? records : 0, to - from);

@@ -1,6 +1,6 @@
 import type { Logger } from "../../core/logger.ts";
 import type { EntryRef } from "../storage.ts";
-import { type ClosedState, CLOSED_NAME, readClosed, removeClosed } from "./closed-file.ts";
+import { CLOSED_NAME, type ClosedState, readClosed, removeClosed } from "./closed-file.ts";
 import { DamageReport } from "./damage.ts";
 import type { Disk } from "./disk.ts";
 import { FORMAT_VERSION, type SegmentEnd } from "./format.ts";
@@ -13,6 +13,8 @@ import {
   parseDescription,
   toEnd,
 } from "./record-codec.ts";
+import { type Inventory, sayMissing, takeInventory } from "./missing-segments.ts";
+import { type CommittedMark, RECENT_NAME, type RecentState } from "./recent-file.ts";
 import { RESERVE_NAME } from "./reserve.ts";
 import { codeOf, messageOf, type SegmentFiles, segmentName, segmentNumber } from "./segment-files.ts";
 import { readSegment, type ReadFrame, type ReadSegment } from "./segment-reader.ts";
@@ -23,6 +25,8 @@ interface LogReplaySettings {
   readonly logger: Logger;
   readonly files: SegmentFiles;
   readonly state: LogState;
+  /** What the last process said beside the log. */
+  readonly recent: RecentState;
 }
 
 /** What the writer goes on from. */
@@ -30,6 +34,8 @@ export interface Replayed {
   readonly lastSegment: number;
   readonly end: SegmentEnd | undefined;
   readonly nextSequence: number;
+  /** The last completion that was noted and stands in the segments. */
+  readonly durableNote: number;
 }
 
 interface Segment {
@@ -44,6 +50,7 @@ interface Segment {
  */
 const OUR_NAMES = new Set([
   RESERVE_NAME,
+  RECENT_NAME,
   CLOSED_NAME,
   `${CLOSED_NAME}.new`,
   "lock.sqlite",
@@ -66,6 +73,7 @@ class LogReplay {
   /** By segment: what the segment behind it, a checkpoint, or closed.json says of its end. */
   readonly #knownEnds = new Map<number, SegmentEnd>();
   #nextSequence = 1;
+  #durableNote = 0;
 
   constructor(settings: LogReplaySettings) {
     this.#settings = settings;
@@ -73,19 +81,33 @@ class LogReplay {
   }
 
   async run(): Promise<Replayed> {
-    const { disk, folder, state } = this.#settings;
+    const { disk, folder, state, recent, logger } = this.#settings;
     const numbers = await this.#listSegments();
-    const closed = await readClosed(disk, folder);
-    if (closed !== undefined) this.#noteClosed(closed, numbers);
+    const found = await readClosed(disk, folder);
+    const closed = found !== undefined && this.#isNewest(found, numbers) ? found : undefined;
+    if (closed !== undefined) this.#knownEnds.set(closed.end.segment, closed.end);
+    this.#nextSequence = Math.max(closed?.nextSequence ?? 1, recent.mark?.nextSequence ?? 1);
     const segments = await this.#readAll(numbers);
+    const inventory = takeInventory(segments, recent.mark ?? closed?.end);
     this.#apply(segments);
-    if (closed !== undefined && this.#isNewest(closed, numbers)) state.setTotals(closed.totals);
+    this.#restoreTotals(inventory);
+    if (closed !== undefined) state.setTotals(closed.totals);
+    sayMissing(inventory, folder, logger);
     this.#report.finish();
     await this.#removeUncounted(segments);
     await removeClosed(disk, folder);
     const last = segments.at(-1);
     const end = last && { segment: last.number, ...last.read.end };
-    return { lastSegment: numbers.at(-1) ?? 0, end, nextSequence: this.#nextSequence };
+    // A file that is missing may come back: its number is not used again.
+    const lastSegment = Math.max(numbers.at(-1) ?? 0, inventory.missingNewest?.segment ?? 0);
+    return { lastSegment, end, nextSequence: this.#nextSequence, durableNote: this.#durableNote };
+  }
+
+  /** What the ledger counted in segments that are missing, or not whole: they were closed, so that what is said of them is all. */
+  #restoreTotals({ held }: Inventory): void {
+    const { state } = this.#settings;
+    for (const [segment, [, , recordCount, , , totals]] of held)
+      if (state.recordCount(segment) < recordCount) state.restoreTotals(segment, totals);
   }
 
   async #listSegments(): Promise<number[]> {
@@ -104,12 +126,6 @@ class LogReplay {
   /** A stale one (a crash came after it, and it could not be removed) is of an older segment, or of fewer bytes. */
   #isNewest({ end }: ClosedState, numbers: readonly number[]): boolean {
     return (numbers.at(-1) ?? 0) <= end.segment;
-  }
-
-  #noteClosed(closed: ClosedState, numbers: readonly number[]): void {
-    if (!this.#isNewest(closed, numbers)) return;
-    this.#knownEnds.set(closed.end.segment, closed.end);
-    this.#nextSequence = closed.nextSequence;
   }
 
   /** From the newest to the oldest: each says how far the one before it counts, and checkpoints say it of older ones. */
@@ -133,7 +149,8 @@ class LogReplay {
 
   /** undefined for what is no file of ours although it has the name of one. */
   async #readOne(number: number): Promise<ReadSegment | undefined> {
-    const { disk, folder, files, logger } = this.#settings;
+    const { disk, folder, files, logger, recent } = this.#settings;
+    const { mark } = recent;
     const name = segmentName(number);
     const known = this.#knownEnds.get(number);
     try {
@@ -148,7 +165,10 @@ class LogReplay {
           return undefined;
         }
         files.setSize(number, fileSize);
-        await this.#report.add({ name, file, fileSize, read, known });
+        const isBehindMark = mark?.segment === number && read.end.size < mark.size;
+        const end = known ?? (isBehindMark ? mark : undefined);
+        const uncommittedFrom = mark?.isExact === true && known === undefined ? committedSize(mark, number) : Infinity;
+        await this.#report.add({ name, file, fileSize, read, known: end, uncommittedFrom });
         return read;
       } finally {
         await file.close();
@@ -162,7 +182,7 @@ class LogReplay {
   }
 
   #apply(segments: readonly Segment[]): void {
-    const { state } = this.#settings;
+    const { state, recent } = this.#settings;
     const frames = segments.flatMap(({ number, read }) => read.frames.map((frame) => ({ number, frame })));
     const checkpoints = segments.flatMap((segment) => segment.checkpoints);
     const removed = new Set(checkpoints.flatMap((checkpoint) => checkpoint.removed));
@@ -178,9 +198,12 @@ class LogReplay {
       const { sequence } = frame.header;
       this.#nextSequence = Math.max(this.#nextSequence, sequence + 1);
       if (removed.has(number) || !counts(sequence)) continue;
+      state.countRecord(sequence, number);
       damaged.push(...this.#applyFrame(frame, number).map((ref) => ({ frame, ref })));
     }
     for (const [, to] of failed) this.#nextSequence = Math.max(this.#nextSequence, to + 1);
+    this.#durableNote = state.noted;
+    state.applyNotes(recent.notes);
     // Only now: what was delivered since is no loss.
     for (const { frame, ref } of damaged) {
       const lost = state.lose(ref);
@@ -217,6 +240,12 @@ class LogReplay {
     const uncounted = segments.map(({ number }) => number).filter((number) => !state.hasSegment(number));
     if (uncounted.length > 0) await files.remove(uncounted);
   }
+}
+
+/** How much of a segment was committed, by a mark that cannot be older than the last commit. */
+function committedSize({ segment, size }: CommittedMark, number: number): number {
+  if (segment > number) return Infinity;
+  return segment === number ? size : 0;
 }
 
 function checkpointsOf({ frames }: ReadSegment): CheckpointDescription[] {

@@ -1,13 +1,24 @@
 import type { StateChange } from "../../core/admission.ts";
-import type { ClientMetadata } from "../../core/client-metadata.ts";
-import type { EntryRef, ReplayVisitor, StoredKey } from "../storage.ts";
+import type { EntryRef, ReplayVisitor } from "../storage.ts";
 import { type FilesOfLog, KnownEnds } from "./known-ends.ts";
 import { LatestMarks } from "./latest-marks.ts";
+import {
+  type LiveAdmission,
+  type LiveEntry,
+  type Movable,
+  newSegmentState,
+  NO_FILE,
+  type PayloadPlace,
+  placesOf,
+  type SegmentState,
+  toMovable,
+} from "./live-records.ts";
+import type { NotedCompletion } from "./recent-file.ts";
 import {
   type AdmissionDescription,
   type CheckpointDescription,
   type CompletionDescription,
-  describeClient,
+  type HeldTuple,
   knownSignal,
   type MarksDescription,
   type MovedDescription,
@@ -22,46 +33,6 @@ import {
   toStateTuple,
 } from "./record-codec.ts";
 
-/** Where a payload's bytes lie. */
-export interface PayloadPlace {
-  readonly segment: number;
-  readonly offset: number;
-  readonly size: number;
-  readonly checksum: number;
-}
-
-interface LiveEntry {
-  readonly destination: string;
-  readonly signal: string;
-  readonly itemCount: number;
-  readonly place: PayloadPlace;
-}
-
-interface LiveAdmission {
-  readonly segment: number;
-  /** Of its payloads. They count as live until the last entry is done. */
-  readonly bytes: number;
-  readonly admittedUnixMs: number;
-  readonly client: ClientMetadata;
-  /** undefined once completed. */
-  readonly entries: (LiveEntry | undefined)[];
-  liveCount: number;
-}
-
-/** What a segment's records add to the state, and what must be carried on before its file goes. */
-interface SegmentState {
-  liveCount: number;
-  liveBytes: number;
-  readonly totals: Map<string, number>;
-  readonly seen: StoredKey[];
-  /** Keys of `#states` whose latest value stands here. */
-  readonly states: Set<string>;
-  /** Entries of other segments that are completed by a record here: without it they would come back. */
-  readonly done: EntryRef[];
-  /** Admissions of other segments that stand here too, by a moved record. */
-  readonly moved: number[];
-}
-
 interface LatestState {
   readonly change: StateChange;
   readonly segment: number;
@@ -69,19 +40,13 @@ interface LatestState {
   readonly deletedIn: number;
 }
 
-/** What of an admission must be written anew before its segment can go. */
-export interface Movable {
-  readonly description: Omit<MovedDescription, "payloads">;
-  /** Of `description.entries`, by payloadIndex. */
-  readonly places: readonly PayloadPlace[];
-  readonly itemCounts: readonly number[];
-}
-
 /**
  * Every state is the log replayed: this is that state, kept up to date by the same calls while writing and while
  * replaying, so that the two cannot differ. It holds no payload bytes.
  */
 export class LogState {
+  /** The last completion that was noted (recent-file.ts) and stands in the log. */
+  noted = 0;
   readonly ends = new KnownEnds();
   readonly #admissions = new Map<number, LiveAdmission>();
   readonly #segments = new Map<number, SegmentState>();
@@ -93,15 +58,34 @@ export class LogState {
   #failed: readonly (readonly [number, number])[] = [];
   /** Where a moved admission stands now. */
   readonly #movedTo = new Map<number, number>();
-  /** Which sequence numbers a segment holds, so that a completion is carried on only while its admission's file stands. */
-  readonly #homes = new Map<number, { readonly from: number; to: number }>();
 
   addSegment(segment: number): void {
     if (!this.#segments.has(segment)) this.#segments.set(segment, newSegmentState());
   }
 
+  /** Each record of a segment, whatever it says; before it is applied. */
+  countRecord(sequence: number, segment: number): void {
+    const state = this.#segment(segment);
+    state.recordCount += 1;
+    if (state.first === 0) state.first = sequence;
+    state.last = sequence;
+  }
+
+  /**
+   * Completions that a killed process noted and did not write into the log any more: they count as records of a segment
+   * that has no file, and is dead, so that the first checkpoint carries them on.
+   */
+  applyNotes(notes: readonly NotedCompletion[]): void {
+    for (const completion of notes) if (completion.note > this.noted) this.applyCompletion(completion, NO_FILE);
+  }
+
+  /** What the ledger counted in a segment that is missing, or of which records are. */
+  restoreTotals(segment: number, totals: HeldTuple[5]): void {
+    if (this.#segments.has(segment)) this.#segment(segment).totals = new Map(totals);
+    else this.#addTotals(this.#totals, totals);
+  }
+
   applyAdmission(sequence: number, description: AdmissionDescription, segment: number, payloadOffset: number): void {
-    this.#noteSequence(sequence, segment);
     const places = placesOf(description.payloads, segment, payloadOffset);
     const entries = description.entries.map(([destination, signal, itemCount, payloadIndex]) => {
       return { destination, signal, itemCount, place: places[payloadIndex]! };
@@ -121,6 +105,7 @@ export class LogState {
   }
 
   applyCompletion(completion: CompletionDescription, segment: number): void {
+    this.noted = Math.max(this.noted, completion.note ?? 0);
     for (const tuple of completion.done) this.#complete(toRef(tuple), segment);
     this.#applyMarks(completion, segment);
     this.#addTotals(this.#segment(segment).totals, completion.ledger ?? []);
@@ -148,6 +133,7 @@ export class LogState {
     for (const tuple of checkpoint.state) this.#setState(toState(tuple), segment);
     for (const tuple of checkpoint.done) this.#complete(toRef(tuple), segment);
     this.#applyMarks(checkpoint, segment);
+    this.noted = Math.max(this.noted, checkpoint.noted ?? 0);
     this.#totals.clear();
     this.#addTotals(this.#totals, checkpoint.totals);
     this.#failed = checkpoint.failed ?? [];
@@ -184,6 +170,21 @@ export class LogState {
     for (const [segment, { liveCount }] of this.#segments)
       if (liveCount === 0 && segment !== active) dead.push(segment);
     return dead;
+  }
+
+  recordCount(segment: number): number {
+    return this.#segments.get(segment)?.recordCount ?? 0;
+  }
+
+  /** What stays when `removed` are gone, for the first record of a new segment. */
+  describeHeld(removed: readonly number[], sizes: FilesOfLog["sizes"]): HeldTuple[] {
+    const held: HeldTuple[] = [];
+    for (const [segment, { recordCount, first, last, totals }] of this.#segments) {
+      const size = sizes.get(segment);
+      if (size === undefined || removed.includes(segment)) continue;
+      held.push([segment, size, recordCount, first, last, [...totals]]);
+    }
+    return held;
   }
 
   liveBytes(segment: number): number {
@@ -233,6 +234,7 @@ export class LogState {
       ),
       done: states.flatMap(({ done }) => done.filter(isNeeded).map(toRefTuple)),
       ...this.#marks.describe(removed),
+      ...(this.noted > 0 && { noted: this.noted }),
     };
   }
 
@@ -264,14 +266,9 @@ export class LogState {
     return totals;
   }
 
-  #noteSequence(sequence: number, segment: number): void {
-    const home = this.#homes.get(segment);
-    if (home === undefined) this.#homes.set(segment, { from: sequence, to: sequence });
-    else home.to = sequence;
-  }
-
+  /** The segment whose records have it among them, so that a completion is carried on only while its admission's file stands. */
   #homeOf(sequence: number): number | undefined {
-    for (const [segment, { from, to }] of this.#homes) if (sequence >= from && sequence <= to) return segment;
+    for (const [segment, { first, last }] of this.#segments) if (sequence >= first && sequence <= last) return segment;
     return undefined;
   }
 
@@ -305,7 +302,6 @@ export class LogState {
     // What a checkpoint carried on stands elsewhere by now.
     for (const key of this.#segments.get(segment)?.states ?? []) this.#states.delete(key);
     this.#segments.delete(segment);
-    this.#homes.delete(segment);
     this.ends.delete(segment);
   }
 
@@ -352,43 +348,4 @@ export class LogState {
   #addTotals(totals: Map<string, number>, deltas: Iterable<readonly [string, number]>): void {
     for (const [counter, items] of deltas) totals.set(counter, (totals.get(counter) ?? 0) + items);
   }
-}
-
-function newSegmentState(): SegmentState {
-  return { liveCount: 0, liveBytes: 0, totals: new Map(), seen: [], states: new Set(), done: [], moved: [] };
-}
-
-function placesOf(payloads: AdmissionDescription["payloads"], segment: number, from: number): PayloadPlace[] {
-  let next = from;
-  return payloads.map(([size, checksum]) => {
-    const offset = next;
-    next += size;
-    return { segment, offset, size, checksum };
-  });
-}
-
-function toMovable(
-  sequence: number,
-  { admittedUnixMs, client, entries }: LiveAdmission,
-  marks: LatestMarks<LiveEntry>,
-): Movable {
-  const places: PayloadPlace[] = [];
-  const itemCounts: number[] = [];
-  const tuples: MovedDescription["entries"][number][] = [];
-  for (const [index, entry] of entries.entries()) {
-    if (entry === undefined) continue;
-    let payloadIndex = places.indexOf(entry.place);
-    if (payloadIndex < 0) payloadIndex = places.push(entry.place) - 1;
-    itemCounts[payloadIndex] = entry.itemCount;
-    tuples.push([index, entry.destination, entry.signal, entry.itemCount, payloadIndex]);
-  }
-  const from = describeClient(client, client.names());
-  const description = {
-    of: sequence,
-    at: admittedUnixMs,
-    from,
-    entries: tuples,
-    ...marks.describeEntries(entries),
-  };
-  return { description, places, itemCounts };
 }

@@ -64,7 +64,19 @@ export interface MarksDescription {
 export interface CompletionDescription extends MarksDescription {
   readonly done: readonly RefTuple[];
   readonly ledger?: readonly DeltaTuple[];
+  /** Its number among those that were noted before they were written here (recent-file.ts). They are written in this order. */
+  readonly note?: number;
 }
+
+/** What a segment holds that is written no more: said by later ones, so that it is missed. `totals`: of its records. */
+export type HeldTuple = readonly [
+  segment: number,
+  size: number,
+  recordCount: number,
+  firstSequence: number,
+  lastSequence: number,
+  totals: readonly DeltaTuple[],
+];
 
 /** What of an admission still waits, written anew so that the segment it stands in can go. */
 export interface MovedDescription extends MarksDescription {
@@ -96,6 +108,10 @@ export interface CheckpointDescription extends MarksDescription {
   readonly seen: readonly KeyTuple[];
   readonly state: readonly StateTuple[];
   readonly done: readonly RefTuple[];
+  /** The last note that stands in the log, in a removed segment or not. */
+  readonly noted?: number;
+  /** All segments before its own that count; in the first record of each segment. Others are gone, and in order. */
+  readonly holds?: readonly HeldTuple[];
 }
 
 export interface EncodedAdmission {

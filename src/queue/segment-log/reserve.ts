@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../core/logger.ts";
 import type { Disk } from "./disk.ts";
-import { codeOf } from "./segment-files.ts";
+import { codeOf, messageOf } from "./segment-files.ts";
 
 export const RESERVE_NAME = "reserve";
 
@@ -11,6 +12,7 @@ interface ReserveSettings {
   readonly disk: Disk;
   readonly folder: string;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly bytes: number;
 }
 
@@ -18,10 +20,13 @@ interface ReserveSettings {
  * A file of zeros whose room is given up when the disk is full, to completions alone. Without it a disk that the queue
  * itself has filled would stay full: what was delivered could not be written down, and no segment could go.
  * The bet: completions and a checkpoint for what is in flight fit into it. Lost, they wait in memory for room.
+ * Where no file may be as large (`ulimit -f`) there is none: the disk is not what is short there.
  */
 export class Reserve {
   readonly #settings: ReserveSettings;
   #isThere = false;
+  /** For the rest of the process. */
+  #isGivenUp = false;
   #failure: { readonly error: unknown; readonly atMs: number } | undefined;
 
   constructor(settings: ReserveSettings) {
@@ -34,7 +39,7 @@ export class Reserve {
 
   /** Before anything is accepted: rejects with what the disk says where there is no room for it. */
   async ensure({ isAfterRemoval = false } = {}): Promise<void> {
-    if (this.#isThere) return;
+    if (this.#isThere || this.#isGivenUp) return;
     const nowMs = this.#settings.clock.monotonicMs();
     if (!isAfterRemoval && this.#failure !== undefined && nowMs - this.#failure.atMs < RETRY_MS)
       throw this.#failure.error;
@@ -43,9 +48,19 @@ export class Reserve {
       this.#isThere = true;
       this.#failure = undefined;
     } catch (error) {
+      if (codeOf(error) === "EFBIG") return this.#giveUp(error);
       this.#failure = { error, atMs: nowMs };
       throw error;
     }
+  }
+
+  #giveUp(error: unknown): void {
+    const { folder, bytes, logger } = this.#settings;
+    this.#isGivenUp = true;
+    logger.warn(
+      `the queue's storage keeps no room in reserve: ${folder}/${RESERVE_NAME} would have ${bytes} bytes (${messageOf(error)}); ` +
+        "a full disk may then stay full until somebody makes room: raise the bound on the size of a file (ulimit -f)",
+    );
   }
 
   /** The disk is full. */

@@ -1,6 +1,6 @@
 import type { Logger } from "../../core/logger.ts";
 import type { Disk, DiskFile } from "./disk.ts";
-import type { PayloadPlace } from "./log-state.ts";
+import type { PayloadPlace } from "./live-records.ts";
 
 /** Of 1,024 that a process has by default. Old segments are read when a destination is back, a few at a time. */
 const OPEN_FILES_MAX = 32;

@@ -1,13 +1,14 @@
 import { type Clock, sleep } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
-import type { EntryRef, QueueStorage, ReplayVisitor, StoredRecord } from "../storage.ts";
+import type { CompletionRecord, EntryRef, QueueStorage, ReplayVisitor, StoredRecord } from "../storage.ts";
 import { writeClosed } from "./closed-file.ts";
 import { MOVED_BYTES_MAX, segmentToCompact } from "./compaction.ts";
 import type { Disk } from "./disk.ts";
-import { checksumOf, type EncodedFrame, encodeFrame, type FrameKind } from "./format.ts";
+import { checksumOf, type EncodedFrame, encodeFrame, FILE_HEADER_BYTES, type FrameKind } from "./format.ts";
 import { replayLog } from "./log-replay.ts";
-import { LogState, type Movable, type PayloadPlace } from "./log-state.ts";
+import { type Movable, NO_FILE, type PayloadPlace } from "./live-records.ts";
+import { LogState } from "./log-state.ts";
 import { PayloadCache } from "./payload-cache.ts";
 import {
   type AdmissionDescription,
@@ -17,6 +18,8 @@ import {
   describeCompletion,
   type MovedDescription,
 } from "./record-codec.ts";
+import { type CommittedMark, RecentFile } from "./recent-file.ts";
+import { estimateBytes, isBoundedRecord } from "./record-room.ts";
 import { isNoSpace, Reserve } from "./reserve.ts";
 import { codeOf, messageOf, SegmentFiles, segmentName } from "./segment-files.ts";
 import { SegmentWriter } from "./segment-writer.ts";
@@ -37,17 +40,21 @@ export interface SegmentLogSettings {
   readonly cacheBytesMax?: number;
   /** See Reserve. Default 1 MiB, or a sixteenth of `bytesMax`. */
   readonly reserveBytes?: number;
+  /** See RecentFile. Default 512 KiB, or a thirty-second of `bytesMax`. */
+  readonly recentBytes?: number;
 }
 
 const MIB = 1024 * 1024;
 const SEGMENT_BYTES = 32 * MIB;
 const RESERVE_BYTES = MIB;
+/** Of notes of completions: some thousand. A disk that cannot sync for seconds at a high rate fills it; what comes then is not noted. */
+const RECENT_BYTES = MIB / 2;
 /** A healthy destination is some hundred ms behind. One that is further behind reads from the page cache, at 30 us a request. */
 const CACHE_BYTES = 16 * MIB;
 /** Of `bytesMax`, for a segment and for the reserve: a full storage gives room back in steps of a sixteenth. */
 const SHARE = 16;
 
-/** A crash within this time delivers again what was just delivered; a longer one saves little. */
+/** A power cut within this time delivers again what was just delivered; a longer one saves little. */
 const COMPLETION_DELAY_MS = 100;
 
 /** A disk that fails again and again is asked no more often: each attempt begins a file. */
@@ -62,6 +69,8 @@ interface Written {
   readonly sequence: number;
   readonly description: object;
   readonly payloads: readonly EncodedPayload[];
+  /** The description as JSON, where it is known already. */
+  readonly bytes?: Buffer;
 }
 
 /**
@@ -79,7 +88,10 @@ export class SegmentLog implements QueueStorage {
   readonly #files: SegmentFiles;
   readonly #writer: SegmentWriter;
   readonly #reserve: Reserve;
+  readonly #recent: RecentFile;
   #nextSequence = 1;
+  /** Of the segment that is written to. */
+  #firstSequence = 0;
   /** Of the last writes, all of which failed. */
   #failures: { readonly count: number; readonly error: unknown; readonly atMs: number } | undefined;
   /** The segment that was active when nothing was to be compacted: until the next one there is nothing new. */
@@ -98,16 +110,27 @@ export class SegmentLog implements QueueStorage {
     this.#files = new SegmentFiles({ disk, folder, logger });
     this.#writer = new SegmentWriter({ disk, folder, files: this.#files, segmentBytes });
     const bytes = reserveBytes ?? Math.floor(Math.min(RESERVE_BYTES, bytesMax / SHARE));
-    this.#reserve = new Reserve({ disk, folder, clock, bytes });
+    this.#reserve = new Reserve({ disk, folder, clock, logger, bytes });
+    const { recentBytes = Math.floor(Math.min(RECENT_BYTES, bytesMax / (2 * SHARE))) } = settings;
+    this.#recent = new RecentFile({ disk, folder, logger, bytes: recentBytes });
   }
 
   async replay(visitor: ReplayVisitor): Promise<void> {
     const { disk, folder, logger, clock } = this.#settings;
-    const files = this.#files;
-    const { lastSegment, end, nextSequence } = await replayLog({ disk, folder, logger, files, state: this.#state });
-    this.#writer.adopt(lastSegment, end);
-    this.#nextSequence = nextSequence;
-    this.#state.tell(visitor, clock.nowMs());
+    const [files, state] = [this.#files, this.#state];
+    const recent = await this.#recent.open();
+    const replayed = await replayLog({ disk, folder, logger, files, state, recent });
+    this.#writer.adopt(replayed.lastSegment, replayed.end);
+    this.#nextSequence = replayed.nextSequence;
+    this.#recent.noted(replayed.durableNote);
+    // A new file in the place of one that still says something would forget it.
+    if (state.noted === replayed.durableNote) await this.#recent.ensure(this.#committed());
+    state.tell(visitor, clock.nowMs());
+  }
+
+  /** Called in the turn in which the record is handed to the journal, which writes it later. */
+  note(record: CompletionRecord): void {
+    this.#recent.note(record);
   }
 
   async append(records: readonly StoredRecord[]): Promise<number> {
@@ -146,6 +169,7 @@ export class SegmentLog implements QueueStorage {
     this.#isClosed = true;
     await this.#removing;
     await this.#writer.close();
+    await this.#recent.close();
     await this.#files.close();
     const { end } = this.#writer;
     if (end === undefined) return;
@@ -158,13 +182,14 @@ export class SegmentLog implements QueueStorage {
 
   /** Bytes of all files. */
   get bytes(): number {
-    return this.#files.bytes + this.#reserve.bytes;
+    return this.#files.bytes + this.#reserve.bytes + this.#recent.bytes;
   }
 
   async #append(records: readonly StoredRecord[]): Promise<number> {
     if (records.some(isBoundedRecord)) await this.#makeRoom(records);
     const dead = this.#state.deadSegments(this.#writer.segment);
-    const before = [...this.#checkpoint(dead), ...(await this.#moves())];
+    const isBeginning = this.#writer.isBetweenSegments && records.length + dead.length > 0;
+    const before = [...this.#checkpoint(dead, isBeginning), ...(await this.#moves())];
     // Used up even where the write fails: a number never names two records.
     const first = this.#nextSequence + before.length;
     const frames = [...before, ...records.map((record) => this.#describe(record))].map((frame, index): Written => {
@@ -174,10 +199,19 @@ export class SegmentLog implements QueueStorage {
     if (frames.length === 0) return first;
     const encoded = frames.map(encode);
     const { segment, offset, former } = await this.#writer.write(encoded);
+    if (offset === FILE_HEADER_BYTES) this.#firstSequence = frames[0]!.sequence;
+    this.#recent.commit(this.#committed());
     if (former !== undefined) this.#state.ends.set(former, segment);
     this.#applyAll(frames, encoded, segment, offset);
+    this.#recent.noted(this.#state.noted);
+    if (isBeginning) await this.#recent.ensure(this.#committed());
     if (dead.length > 0) this.#remove(dead);
     return first;
+  }
+
+  #committed(): Omit<CommittedMark, "isExact"> {
+    const { segment, size, frameCount } = this.#writer.end ?? { segment: 0, size: 0, frameCount: 0 };
+    return { segment, size, frameCount, firstSequence: this.#firstSequence, nextSequence: this.#nextSequence };
   }
 
   /** Rejects at once what comes right after writes that failed twice. */
@@ -215,11 +249,12 @@ export class SegmentLog implements QueueStorage {
     );
   }
 
-  /** Before the records of its group: it says what was, and must not undo what they change. */
-  #checkpoint(dead: readonly number[]): Unnumbered[] {
-    if (dead.length === 0) return [];
-    const description = this.#state.describeRemoval(dead, this.#files, this.#settings.clock.nowMs());
-    return [{ kind: "checkpoint", description, payloads: [] }];
+  /** Before the records of its group: it says what was, and must not undo what they change. The first of a segment says which others there are. */
+  #checkpoint(dead: readonly number[], isFirst: boolean): Unnumbered[] {
+    if (dead.length === 0 && !isFirst) return [];
+    const removal = this.#state.describeRemoval(dead, this.#files, this.#settings.clock.nowMs());
+    const holds = this.#state.describeHeld(dead, this.#files.sizes);
+    return [{ kind: "checkpoint", description: isFirst ? { ...removal, holds } : removal, payloads: [] }];
   }
 
   /** While it reads, nothing changes: one append runs at a time, and only appends change the state. */
@@ -252,7 +287,8 @@ export class SegmentLog implements QueueStorage {
 
   #describe(record: StoredRecord): Unnumbered {
     if (record.kind === "completion") {
-      return { kind: "completion", description: describeCompletion(record), payloads: [] };
+      const noted = this.#recent.describedNote(record) ?? { description: describeCompletion(record) };
+      return { kind: "completion", ...noted, payloads: [] };
     }
     return { kind: "admission", ...describeAdmission(record, this.#settings.headerNames ?? []) };
   }
@@ -267,6 +303,7 @@ export class SegmentLog implements QueueStorage {
   }
 
   #apply({ kind, sequence, description, payloads }: Written, segment: number, payloadOffset: number): void {
+    this.#state.countRecord(sequence, segment);
     if (kind === "completion") {
       this.#releaseAll((description as CompletionDescription).done);
       this.#state.applyCompletion(description as CompletionDescription, segment);
@@ -324,7 +361,8 @@ export class SegmentLog implements QueueStorage {
     }
   }
 
-  #remove(dead: readonly number[]): void {
+  #remove(segments: readonly number[]): void {
+    const dead = segments.filter((segment) => segment !== NO_FILE);
     this.#removingCount += 1;
     this.#removing = this.#removing
       .then(() => this.#files.remove(dead))
@@ -336,27 +374,8 @@ export class SegmentLog implements QueueStorage {
 
 type Unnumbered = Omit<Written, "sequence">;
 
-function encode({ kind, sequence, description, payloads }: Written): EncodedFrame {
-  return encodeFrame(kind, sequence, Buffer.from(JSON.stringify(description)), payloads);
-}
-
-/** Of a record beside its payloads: a few destinations, the ledger's counters, twice. */
-const DESCRIPTION_BYTES = 1024;
-
-function estimateBytes(records: readonly StoredRecord[]): number {
-  let bytes = 0;
-  for (const record of records) {
-    bytes += DESCRIPTION_BYTES;
-    if (record.kind === "completion") continue;
-    for (const { size } of new Set(record.entries.map(({ payload }) => payload))) bytes += size;
-  }
-  return bytes;
-}
-
-/** Whether the record waits for room. Completions make room, and dead letters have a bound of their own. */
-function isBoundedRecord(record: StoredRecord): boolean {
-  if (record.kind !== "admission") return false;
-  return record.entries.length === 0 || record.entries.some(({ deadLetter }) => deadLetter === undefined);
+function encode({ kind, sequence, description, payloads, bytes }: Written): EncodedFrame {
+  return encodeFrame(kind, sequence, bytes ?? Buffer.from(JSON.stringify(description)), payloads);
 }
 
 /** Of the process or the system, and passing. */

@@ -54,6 +54,11 @@ export class SegmentWriter {
     return this.#active?.segment ?? 0;
   }
 
+  /** The next write begins a segment. */
+  get isBetweenSegments(): boolean {
+    return this.#active === undefined || this.#active.size >= this.#settings.segmentBytes;
+  }
+
   /** How far the newest segment counts. */
   get end(): SegmentEnd | undefined {
     if (this.#active === undefined) return this.#former;
@@ -97,7 +102,7 @@ export class SegmentWriter {
   }
 
   async #activeSegment(): Promise<Active> {
-    if (this.#active !== undefined && this.#active.size < this.#settings.segmentBytes) return this.#active;
+    if (this.#active !== undefined && !this.isBetweenSegments) return this.#active;
     // Closed first: should anything here fail, the next group tries with another new file.
     await this.close();
     const segment = ++this.#lastSegment;

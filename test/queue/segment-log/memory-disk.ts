@@ -1,4 +1,4 @@
-import type { Disk, DiskFile } from "../../../src/queue/segment-log/disk.ts";
+import type { Disk, DiskFile, WrittenFile } from "../../../src/queue/segment-log/disk.ts";
 
 interface Stored {
   /** As a reader sees it. */
@@ -21,7 +21,7 @@ export class MemoryDisk implements Disk {
   readonly files = new Map<string, Stored>();
   /** Fails the next operations of these kinds, in order. */
   readonly failures: {
-    readonly of: "write" | "sync" | "create" | "truncate" | "remove" | "syncFolder" | "writeFile" | "open";
+    readonly of: "write" | "sync" | "create" | "truncate" | "remove" | "syncFolder" | "writeFile" | "open" | "writeNow";
     readonly error: Error;
     readonly keepBytes?: number;
   }[] = [];
@@ -43,7 +43,10 @@ export class MemoryDisk implements Disk {
     return Promise.resolve(names.filter((name) => !name.includes("/")));
   }
 
-  create(folder: string, name: string): Promise<DiskFile> {
+  /** Changes with a power cut, as the system starts anew. */
+  boot = 1;
+
+  create(folder: string, name: string): Promise<WrittenFile> {
     const failure = this.takeFailure("create");
     if (failure !== undefined) return Promise.reject(failure.error);
     const path = `${folder}/${name}`;
@@ -55,6 +58,18 @@ export class MemoryDisk implements Disk {
   }
 
   openForReading(folder: string, name: string): Promise<DiskFile> {
+    return this.#open(folder, name);
+  }
+
+  openForWriting(folder: string, name: string): Promise<WrittenFile> {
+    return this.#open(folder, name);
+  }
+
+  bootId(): Promise<string> {
+    return Promise.resolve(String(this.boot).padStart(32, "0"));
+  }
+
+  #open(folder: string, name: string): Promise<MemoryFile> {
     const failure = this.takeFailure("open");
     if (failure !== undefined) return Promise.reject(failure.error);
     const path = `${folder}/${name}`;
@@ -93,6 +108,7 @@ export class MemoryDisk implements Disk {
 
   /** What was not synced is there up to a share of it, 0 to 1: bytes of files, and names in the folder. */
   cutPower(share: number): void {
+    this.boot += 1;
     for (const [path, stored] of this.#removed) if (share < 0.5) this.files.set(path, stored);
     for (const path of this.#created) if (share < 0.5) this.files.delete(path);
     this.#removed.clear();
@@ -108,6 +124,7 @@ export class MemoryDisk implements Disk {
   /** A copy that a test may damage. */
   copy(): MemoryDisk {
     const copy = new MemoryDisk();
+    copy.boot = this.boot;
     for (const [path, { bytes }] of this.files)
       copy.files.set(path, { bytes: Buffer.from(bytes), synced: Buffer.from(bytes) });
     return copy;
@@ -137,7 +154,7 @@ export class MemoryDisk implements Disk {
   }
 }
 
-class MemoryFile implements DiskFile {
+class MemoryFile implements WrittenFile {
   readonly #disk: MemoryDisk;
   readonly #stored: Stored;
 
@@ -169,6 +186,15 @@ class MemoryFile implements DiskFile {
     this.#disk.writtenBytes += written.length;
     if (failure !== undefined) throw failure.error;
     if (isFull) throw diskError("ENOSPC");
+  }
+
+  writeNow(bytes: Uint8Array, position: number): void {
+    const failure = this.#disk.takeFailure("writeNow");
+    if (failure !== undefined) throw failure.error;
+    const whole = Buffer.alloc(Math.max(this.#stored.bytes.length, position + bytes.length));
+    this.#stored.bytes.copy(whole);
+    whole.set(bytes, position);
+    this.#stored.bytes = whole;
   }
 
   async sync(): Promise<void> {

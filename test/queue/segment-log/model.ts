@@ -16,6 +16,7 @@ import type { MemoryDisk } from "./memory-disk.ts";
 
 export const FOLDER = "/queue";
 export const RESERVE_BYTES = 256;
+export const RECENT_BYTES = 2048;
 
 export function openLog(
   disk: MemoryDisk,
@@ -31,6 +32,7 @@ export function openLog(
     segmentBytes: 4096,
     cacheBytesMax: 1024,
     reserveBytes: RESERVE_BYTES,
+    recentBytes: RECENT_BYTES,
     ...settings,
   });
   return { log, logger, clock };

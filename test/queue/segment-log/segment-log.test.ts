@@ -8,7 +8,18 @@ import { SegmentLog } from "../../../src/queue/segment-log/segment-log.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { RecordingLogger } from "../support.ts";
 import { MemoryDisk } from "./memory-disk.ts";
-import { admission, bytesOf, completion, FOLDER, openLog, payload, refKey, replay, RESERVE_BYTES } from "./model.ts";
+import {
+  admission,
+  bytesOf,
+  completion,
+  FOLDER,
+  openLog,
+  payload,
+  RECENT_BYTES,
+  refKey,
+  replay,
+  RESERVE_BYTES,
+} from "./model.ts";
 import { fuzz } from "../../support/fuzz.ts";
 
 const RUNS = Number(process.env["SIGNALBOX_FUZZ_RUNS"] ?? 60);
@@ -72,7 +83,7 @@ describe("the segment log", () => {
       await log.append([completion([{ sequence, index: 0 }])]);
     }
     expect(disk.bytes).toBeLessThan(3 * 4096);
-    expect(disk.bytes + RESERVE_BYTES).toBe(log.bytes);
+    expect(disk.bytes + RESERVE_BYTES + RECENT_BYTES).toBe(log.bytes);
     const { entries, totals, seen: found } = await replay(openLog(disk).log);
     expect(entries).toEqual([]);
     expect(totals.get("sent")).toBe(100);

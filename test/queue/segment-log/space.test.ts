@@ -207,12 +207,12 @@ describe("what a removed segment said", () => {
       await log.append([completion([{ sequence, index: 0 }])]);
     };
     // Its file stays, with the value in it.
-    await log.append([admission({ id: 1, size: 1900, destinations: ["away"], state: [set(1)] })]);
+    const oldest = await log.append([admission({ id: 1, size: 1900, destinations: ["away"], state: [set(1)] })]);
     await fill(2, [set(undefined)]);
     for (let id = 3; id < 6; id += 1) await fill(id);
     expect(disk.segmentPaths.some((path) => path.endsWith("2.log"))).toBe(false);
     expect((await replay(openLog(disk.copy(), { segmentBytes: 2000 }).log)).states.size).toBe(0);
-    await log.append([completion([{ sequence: 1, index: 0 }])]);
+    await log.append([completion([{ sequence: oldest, index: 0 }])]);
     for (let id = 6; id < 12; id += 1) await fill(id);
     expect((await replay(openLog(disk.copy(), { segmentBytes: 2000 }).log)).states.size).toBe(0);
     expect(checkpointsIn(disk)).not.toContain('"job"');
