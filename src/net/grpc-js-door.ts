@@ -11,6 +11,7 @@ import { boundedHeaders, plainAddress } from "./client-headers.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "./grpc-door.ts";
 import type { GrpcDoor, GrpcDoorSettings, GrpcHandler, GrpcKeepalive } from "./grpc-door.ts";
 import { waitOrCut } from "./graceful-stop.ts";
+import { canTakeNotice, writeNotice } from "./http2-farewell.ts";
 import { closeListening, listen } from "./listener.ts";
 import { encodeStatus } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
@@ -21,6 +22,12 @@ import { toRpcStatus } from "./sender-answers.ts";
  * flight are bounded loosely here (streams times limit); the engine on node:http2 will count them as they come.
  */
 const FIRST_LEASE_BYTES = 64 * 1024;
+
+/**
+ * From the notice that a connection is to end to its end: grpc-js keeps PING to itself, so time stands in for the round trip.
+ * The bet: it takes less. Lost: what is just on its way is refused, unprocessed, and sent again.
+ */
+const NOTICE_MS = 200;
 
 /** Of a status' message: clients bound their trailers, some at 8 KiB, and it travels in them twice. */
 const MESSAGE_CHARS_MAX = 1024;
@@ -70,10 +77,20 @@ export class GrpcJsDoor implements GrpcDoor {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([
-      closeListening(this.#listener, this.#settings),
-      new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve())),
-    ]);
+    const listening = closeListening(this.#listener, this.#settings);
+    await this.#giveNotice();
+    await Promise.all([listening, new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))]);
+  }
+
+  /** Resolves when clients have had their time to read it, or are gone. */
+  async #giveNotice(): Promise<void> {
+    // Before HTTP/2's SETTINGS a client must not hear anything else.
+    const told = [...this.#sockets].filter((socket) => canTakeNotice(socket) && socket.bytesWritten > 0);
+    for (const socket of told) writeNotice(socket);
+    const over = Promise.withResolvers<void>();
+    const timer = this.#settings.clock.after(NOTICE_MS, over.resolve);
+    await Promise.race([over.promise, Promise.all(told.map((socket) => closed(socket)))]);
+    timer.cancel();
   }
 
   #register(path: string, handler: GrpcHandler): void {
@@ -110,6 +127,10 @@ export class GrpcJsDoor implements GrpcDoor {
       lease.release();
     }
   }
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
 /** Those that grpc-js knows: what clients may ping is no business of its server's. */

@@ -33,6 +33,12 @@ export interface Http2Bounds {
   /** How long an answer may lie with a client that does not read it; then the stream is reset. */
   readonly lingerMs: number;
   /**
+   * How long a client that is asked to go may take until it shows that it has heard of it. The bet: a round trip takes less.
+   * Lost: a request that is just on its way is refused, unprocessed, and sent again; longer, and a client that is stopped
+   * would hold up our own end.
+   */
+  readonly farewellMs: number;
+  /**
    * Streams that a client may reset before they were answered: as many as it may have open at a time, since its patience
    * may end for all of them at once, and then this many a second. Beyond it it is not sending but burning our time
    * (CVE-2023-44487): the connection ends with ENHANCE_YOUR_CALM.
@@ -53,6 +59,7 @@ export const HTTP2_BOUNDS: Http2Bounds = {
   bodyBytesPerSecondMin: 32 * 1024,
   bodyGraceMs: 5_000,
   lingerMs: 10_000,
+  farewellMs: 1_000,
   resetsPerSecond: 100,
   tickMs: 250,
 };

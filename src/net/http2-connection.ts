@@ -7,6 +7,7 @@ import type { GrpcDoorSettings, GrpcKeepalive } from "./grpc-door.ts";
 import type { Http2Bounds, UnleasedBytes } from "./http2-bounds.ts";
 import { Http2Call } from "./http2-call.ts";
 import type { Http2CallHost } from "./http2-call.ts";
+import { bidFarewell, canTakeNotice } from "./http2-farewell.ts";
 
 /** What a connection needs of its door. */
 export interface Http2ConnectionHost {
@@ -45,6 +46,10 @@ export class Http2Connection implements Http2CallHost {
   #pingSentMs: number | undefined;
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #pingStrikes = 0;
+  /** When the client has had its time to answer our farewell; undefined before it. */
+  #farewellEndMs: number | undefined;
+  /** It could not be told to go before its last stream is named. */
+  #leavesWithNextCall = false;
   /** When what is left is cut off. */
   #cutMs = Number.POSITIVE_INFINITY;
 
@@ -83,7 +88,9 @@ export class Http2Connection implements Http2CallHost {
     for (const call of this.#calls) call.tick(nowMs);
     if (this.#session.destroyed) return;
     if (monotonicMs >= this.#cutMs) return this.destroy();
-    if (!this.#session.closed) this.#tickKeepalive(monotonicMs);
+    if (this.#session.closed) return;
+    if (this.#farewellEndMs === undefined) this.#tickKeepalive(monotonicMs);
+    else if (monotonicMs >= this.#farewellEndMs) this.#session.close();
   }
 
   #tickKeepalive(nowMs: number): void {
@@ -106,13 +113,18 @@ export class Http2Connection implements Http2CallHost {
   }
 
   /**
-   * Asks the client to go: GOAWAY names the last stream that we take, what is in flight ends, then the connection closes.
-   * What the client sent before it saw the GOAWAY is behind that stream, and safe to send again elsewhere (RFC 9113, 6.8).
-   * A first GOAWAY that names no stream yet would spare it that; nghttp2 takes no new stream once any GOAWAY has left, so
-   * it would only be a lie here. Idempotent.
+   * Asks the client to go, so that no request of its fails: what it sends until it has heard of it is served, what is in
+   * flight ends, then the connection closes. A client that does not answer has bounds.farewellMs; what it sends from then
+   * on is behind the last stream of our GOAWAY, and safe to send again elsewhere. Idempotent.
+   *
+   * Over TLS there is no notice. The best moment to name a last stream is when one has just come: a client that sends one
+   * request after the other has none on its way then, and one that has only just connected has been served.
    */
   drain(): void {
-    this.#session.close();
+    if (this.#farewellEndMs !== undefined || this.#session.closed) return;
+    this.#farewellEndMs = this.settings.clock.monotonicMs() + this.bounds.farewellMs;
+    if (canTakeNotice(this.#socket)) bidFarewell(this.#session, this.#socket);
+    else this.#leavesWithNextCall = true;
   }
 
   destroy(): void {
@@ -139,6 +151,7 @@ export class Http2Connection implements Http2CallHost {
     this.#calls.add(call);
     if (this.#calls.size === 1) this.#host.onBusyChange(this, true);
     call.open(headers);
+    if (this.#leavesWithNextCall) this.#session.close();
   }
 
   /** The connection ends by itself; only what the client did against HTTP/2's rules is told. */

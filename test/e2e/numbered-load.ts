@@ -99,6 +99,16 @@ export interface Door {
   close(): void;
 }
 
+/** Every answer that is no success, beside the load's own books. */
+export function watched(door: Door, failures: string[]): Door {
+  const send = async (request: Buffer): ReturnType<Door["send"]> => {
+    const answer = await door.send(request);
+    if (answer !== "ok") failures.push(answer);
+    return answer;
+  };
+  return { send, close: () => door.close() };
+}
+
 export function grpcDoor(address: string, timeoutMs: number): Door {
   const client = new grpc.Client(address.replace("http://", ""), grpc.credentials.createInsecure(), {
     "grpc.use_local_subchannel_pool": 1,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { eventually, freePort, type TestProcess } from "../support/processes.ts";
-import { CountingBackend, type Door, grpcDoor, httpDoor, NumberedLoad, readMetrics } from "./numbered-load.ts";
+import { CountingBackend, grpcDoor, httpDoor, NumberedLoad, readMetrics, watched } from "./numbered-load.ts";
 import { startGateway, TestFolder } from "./peers.ts";
 
 const RECORDS_PER_REQUEST = 10;
@@ -105,16 +105,6 @@ service:
 signalbox: { processors: [processors] }
 `;
   }
-}
-
-/** Every answer that is no success, beside the load's own books. */
-function watched(door: Door, failures: string[]): Door {
-  const send = async (request: Buffer): ReturnType<Door["send"]> => {
-    const answer = await door.send(request);
-    if (answer !== "ok") failures.push(answer);
-    return answer;
-  };
-  return { send, close: () => door.close() };
 }
 
 const RELOAD_ENDS = /reload: \d+ changes? (?:is|are) in force|reload: nothing has changed|reload refused: the running/;

@@ -17,6 +17,7 @@ import { settle, TestClock } from "../support/test-clock.ts";
 import { OpenBudget } from "./open-budget.ts";
 import { RawConnection } from "./raw-connection.ts";
 import { ACK, END_HEADERS, END_STREAM, FRAME, frame, headerBlock, PREFACE, RawHttp2 } from "./raw-http2.ts";
+import type { RawFrame } from "./raw-http2.ts";
 
 /** What only the engine on node:http2 promises; grpc-door.test.ts has what every engine does. */
 
@@ -409,6 +410,22 @@ function openStream(id: number, headers: readonly (readonly [string, string])[] 
   return frame(FRAME.HEADERS, flags, id, headerBlock(all));
 }
 
+function echoCall(id: number): readonly Buffer[] {
+  return [openStream(id), frame(FRAME.DATA, END_STREAM, id, frameMessage(Buffer.alloc(1)))];
+}
+
+/** What a GOAWAY says that names no stream yet (RFC 9113, 6.8). */
+const ANY_STREAM = 2 ** 31 - 1;
+
+function lastStreamOf({ payload }: RawFrame): number {
+  return payload.readUInt32BE(0);
+}
+
+/** The last streams of the GOAWAYs that came. */
+function goaways(raw: RawHttp2): number[] {
+  return raw.frames.filter(({ type }) => type === FRAME.GOAWAY).map(lastStreamOf);
+}
+
 function rawClient(port: number): RawHttp2 {
   const raw = new RawHttp2(port);
   closers.push(() => void raw.socket.destroy());
@@ -699,9 +716,11 @@ describe("keepalive", () => {
     await idle.next(({ type }) => type === FRAME.SETTINGS);
     const busy = rawClient(port).write(openStream(1), frame(FRAME.DATA, END_STREAM, 1, frameMessage(Buffer.alloc(1))));
     await until(() => seen.calls === 1);
+    idle.answersPings = true;
     await clock.advance(6_000);
     expect(await idle.goodbye()).toBe(NO_ERROR);
     expect([busy.isClosed, busy.frames.some(isGoaway)]).toEqual([false, false]);
+    busy.answersPings = true;
     releaseNow();
     await busy.next(({ type, flags }) => type === FRAME.HEADERS && (flags & END_STREAM) !== 0);
     await clock.advance(6_000);
@@ -719,13 +738,10 @@ describe("keepalive", () => {
     await until(() => seen.calls === 1);
     await clock.advance(8_500);
     expect(raw.frames.some(isGoaway)).toBe(false);
+    raw.answersPings = true;
     await clock.advance(3_000);
-    const goaway = await raw.next(isGoaway);
-    expect([goaway?.payload.readUInt32BE(0), goaway?.payload.readUInt32BE(4), raw.isClosed]).toEqual([
-      1,
-      NO_ERROR,
-      false,
-    ]);
+    await raw.next((sent) => isGoaway(sent) && lastStreamOf(sent) === 1);
+    expect([goaways(raw)[0], raw.isClosed]).toEqual([ANY_STREAM, false]);
     await clock.advance(5_000);
     await raw.goodbye();
   });
@@ -767,7 +783,7 @@ describe("keepalive", () => {
 });
 
 describe("stopping", () => {
-  it("tells a busy client which call was the last, finishes what is in flight, and closes", async () => {
+  it("serves what a client sends until it has heard that it is to go, then says which call was the last, and closes", async () => {
     const { promise: release, resolve: releaseNow } = Promise.withResolvers<void>();
     const { door, port, seen } = await openDoor({
       handler: async (request) => {
@@ -775,24 +791,58 @@ describe("stopping", () => {
         return request;
       },
     });
-    const raw = rawClient(port).write(openStream(1), frame(FRAME.DATA, END_STREAM, 1, frameMessage(Buffer.alloc(1))));
+    const raw = rawClient(port).write(...echoCall(1));
     await until(() => seen.calls === 1);
     const stopped = door.stop(new AbortController().signal);
-    const goaway = await raw.next(({ type }) => type === FRAME.GOAWAY);
-    expect([goaway?.payload.readUInt32BE(0), goaway?.payload.readUInt32BE(4)]).toEqual([1, NO_ERROR]);
-    // Sent before the client has seen the GOAWAY: it knows that nobody took it.
-    raw.write(openStream(3), frame(FRAME.DATA, END_STREAM, 3, frameMessage(Buffer.alloc(1))));
+    await raw.next(({ type }) => type === FRAME.GOAWAY);
+    const ping = await raw.next(({ type }) => type === FRAME.PING);
+    expect(goaways(raw)).toEqual([ANY_STREAM]);
+    // As one that had not read the GOAWAY yet.
+    raw.write(...echoCall(3), frame(FRAME.PING, ACK, 0, ping!.payload));
+    await raw.next((sent) => sent.type === FRAME.GOAWAY && lastStreamOf(sent) === 3);
+    raw.write(...echoCall(5));
     releaseNow();
     await stopped;
-    await raw.goodbye();
+    expect(await raw.goodbye()).toBe(NO_ERROR);
     const ended = raw.frames.filter(({ type, flags }) => type === FRAME.HEADERS && (flags & END_STREAM) !== 0);
-    expect([ended.map(({ stream }) => stream), seen.calls]).toEqual([[1], 1]);
+    expect([ended.map(({ stream }) => stream), seen.calls]).toEqual([[1, 3], 2]);
+  });
+
+  it("tells a client that does not answer which call was the last, after a second", async () => {
+    const clock = new TestClock();
+    const { door, port } = await openDoor({ clock });
+    const raw = rawClient(port);
+    await raw.next(({ type, flags }) => type === FRAME.SETTINGS && flags === ACK);
+    const stopped = door.stop(new AbortController().signal);
+    await raw.next(({ type }) => type === FRAME.PING);
+    expect(goaways(raw)).toEqual([ANY_STREAM]);
+    await clock.advance(2_000);
+    expect(await raw.goodbye()).toBe(NO_ERROR);
+    expect(goaways(raw).at(-1)).toBe(0);
+    await stopped;
+  });
+
+  it("says nothing before its settings to one that has only just connected, and serves its first call", async () => {
+    const { door, port, seen } = await openDoor();
+    const raw = rawClient(port).write(...echoCall(1));
+    raw.confirmsSettings = false;
+    raw.answersPings = true;
+    await raw.next(({ type }) => type === FRAME.HEADERS);
+    const stopped = door.stop(new AbortController().signal);
+    raw.write(...echoCall(3));
+    await raw.next(({ type, stream }) => type === FRAME.HEADERS && stream === 3);
+    expect(goaways(raw)).toEqual([]);
+    raw.write(frame(FRAME.SETTINGS, ACK, 0));
+    expect(await raw.goodbye()).toBe(NO_ERROR);
+    await stopped;
+    expect([seen.calls, goaways(raw)[0], goaways(raw).at(-1)]).toEqual([2, ANY_STREAM, 3]);
   });
 
   it("closes idle connections and those that never said a word at once, and leaves no timer", async () => {
     const clock = new TestClock();
     const { door, port } = await openDoor({ clock });
     const idle = rawClient(port);
+    idle.answersPings = true;
     await idle.next(({ type }) => type === FRAME.SETTINGS);
     const silent = new RawConnection(port);
     await silent.flushed();

@@ -50,11 +50,13 @@ function hpackText(text: string): Buffer {
 
 export const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
 
-/** An HTTP/2 client that writes exactly the frames that a test says, also what no client would; only settings are confirmed by themselves. */
+/** An HTTP/2 client that writes exactly the frames that a test says, also what no client would; only settings are confirmed by themselves, and pings where a test wants it. */
 export class RawHttp2 {
   readonly socket: Socket;
   readonly frames: RawFrame[] = [];
   isClosed = false;
+  confirmsSettings = true;
+  answersPings = false;
   #received = Buffer.alloc(0);
   #wake: () => void = () => undefined;
 
@@ -105,7 +107,11 @@ export class RawHttp2 {
       const stream = this.#received.readUInt32BE(5);
       this.frames.push({ type, flags, stream, payload: Buffer.from(this.#received.subarray(9, 9 + length)) });
       // What the server allows holds from when its settings are confirmed.
-      if (type === FRAME.SETTINGS && flags === 0) this.socket.write(frame(FRAME.SETTINGS, ACK, 0));
+      if (type === FRAME.SETTINGS && flags === 0 && this.confirmsSettings)
+        this.socket.write(frame(FRAME.SETTINGS, ACK, 0));
+      if (type === FRAME.PING && flags === 0 && this.answersPings) {
+        this.socket.write(frame(FRAME.PING, ACK, 0, this.frames.at(-1)!.payload));
+      }
       this.#received = this.#received.subarray(9 + length);
     }
     this.#wake();
