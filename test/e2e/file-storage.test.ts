@@ -1,6 +1,6 @@
 /** The real process over queue folders that are damaged, cut off, full, locked or not writable. */
 import { spawnSync } from "node:child_process";
-import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -146,6 +146,40 @@ describe("a queue folder that is damaged while no gateway runs", () => {
   }, 240_000);
 });
 
+describe("a queue file that goes missing while no gateway runs", () => {
+  test("after a kill: is named with its records and bytes, and new requests go through", async () => {
+    await using folder = await TestFolder.create();
+    const left = await leaveQueue(folder);
+    const { lost, text } = await startOverDamaged(left, "removed", (path) => rmSync(path));
+    expect(lost).toBe(left.firsts.length * PER_REQUEST);
+    expect(text).toMatch(
+      new RegExp(
+        `${left.segment} is missing, the queue file that was written last: \\d+ records \\(1 to \\d+\\), \\d{7} bytes`,
+      ),
+    );
+  }, 60_000);
+
+  test("after a kill: records cut or zeroed off its end that were acknowledged are said to be damage, with their number", async () => {
+    await using folder = await TestFolder.create();
+    const left = await leaveQueue(folder);
+    const end = boundariesOf(join(left.queue, left.segment)).at(-3)!;
+    for (const name of ["cut", "zeroed"]) {
+      const { lost, text } = await startOverDamaged(left, name, (path) => {
+        const bytes = readFileSync(path);
+        writeFileSync(
+          path,
+          name === "cut"
+            ? bytes.subarray(0, end)
+            : Buffer.concat([bytes.subarray(0, end), Buffer.alloc(bytes.length - end)]),
+        );
+      });
+      expect(lost).toBeGreaterThan(0);
+      expect(text).toMatch(/damaged in \d places, 3 records, \d+ bytes/);
+      expect(text).not.toContain("not answered");
+    }
+  }, 60_000);
+});
+
 describe("a queue folder of another gateway", () => {
   test("is refused with that one's process, and taken over from one that was killed", async () => {
     await using folder = await TestFolder.create();
@@ -241,4 +275,23 @@ test("a bound on the size of a file (ulimit -f) begins a new segment, and refuse
   expect(await bounded.gateway.stop()).toBe(0);
   expect(backend.copies).toBe(0);
   expect(bounded.gateway.stderr + bounded.gateway.stdout).not.toContain("cannot write");
+}, 60_000);
+
+test("a bound on the size of a file below the reserve is said, and refuses nobody", async () => {
+  await using folder = await TestFolder.create();
+  await using backend = await CountingBackend.listen();
+  const queue = join(folder.path, "queue");
+  const config = await folder.write("queue.yaml", configOf(queue, backend.url));
+  const main = join(repository, "src/main.ts");
+  const command = `ulimit -f 200; exec "${process.execPath}" --conditions=signalbox-source "${main}" run --config "${config}"`;
+  await using bounded = await running(new TestProcess("bash", ["-c", command], { cwd: repository }));
+  for (let request = 0; request < 30; request += 1) expect(await bounded.send(request * PER_REQUEST)).toBe("ok");
+  await awaitAll(backend, 30 * PER_REQUEST);
+  expect(await bounded.gateway.stop()).toBe(0);
+  const text = bounded.gateway.stderr + bounded.gateway.stdout;
+  expect(text).toMatch(
+    /keeps no room in reserve: \S+reserve would have 1048576 bytes \(EFBIG.*raise the bound on the size of a file \(ulimit -f\)/,
+  );
+  expect(text).toMatch(/could not make \S+recent: EFBIG/);
+  expect(text).not.toContain("cannot write");
 }, 60_000);
