@@ -1,12 +1,16 @@
 import { FieldWalker } from "../protobuf/walker.ts";
 import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
 import { ProtobufWriter } from "../protobuf/writer.ts";
-import type { MessageEdits, Slice } from "./views/edits.ts";
+import { PairWalker } from "./pair-walker.ts";
+import type { MessageEdits, Slice, Without } from "./views/edits.ts";
 
 // A run of untouched bytes is referenced instead of copied where the copy would cost more than one more slice at the
 // socket, and only if it is a good part of what it keeps alive: an output never pins more than four times its size.
 export const REFERENCE_BYTES_MIN = 16 * 1024;
 const REFERENCE_PART_MIN = 1 / 4;
+
+/** For walks during which nothing else runs: all share one. */
+const PAIRS = new PairWalker();
 
 /**
  * Writes messages of one batch with their edits. What is untouched is kept as a range of the original bytes, and
@@ -81,6 +85,8 @@ export class MessageEncoder {
     if (onlyAppends(edits)) {
       this.keep(start, end);
       this.additions(edits, 0);
+    } else if (onlyLeavesOut(edits)) {
+      this.#fieldsWithout(start, end, edits.without);
     } else {
       this.additions(edits, this.fields(start, end, edits));
     }
@@ -89,7 +95,7 @@ export class MessageEncoder {
   /** The original fields, with edits in place of what they replace. Returns the set of edited singular messages met. */
   fields(start: number, end: number, edits: MessageEdits): number {
     const walker = new FieldWalker(this.#bytes, start, end);
-    const { attributes } = edits;
+    const { attributes, without } = edits;
     let met = 0;
     while (walker.next()) {
       const { number, fieldStart, valueStart, valueEnd } = walker;
@@ -100,12 +106,23 @@ export class MessageEncoder {
         if (number < 32) met |= 1 << number;
         if (!child.isDropped) this.messageField(number, valueStart, valueEnd, child);
       } else if (attribute === undefined) {
-        this.keep(fieldStart, valueEnd);
+        if (without === undefined || !isLeftOut(walker, without)) this.keep(fieldStart, valueEnd);
       } else if (attribute.pair !== undefined && attribute.firstFieldStart === fieldStart) {
         this.#pair(number, attribute.pair);
       }
     }
     return met;
+  }
+
+  #fieldsWithout(start: number, end: number, { fieldNumber, keys }: Without): void {
+    let position = start;
+    PAIRS.open(start, end, fieldNumber);
+    while (PAIRS.next(this.#bytes)) {
+      if (!keys.has(this.#bytes, PAIRS.keyStart, PAIRS.keyEnd)) continue;
+      this.keep(position, PAIRS.fieldStart);
+      position = PAIRS.fieldEnd;
+    }
+    this.keep(position, end);
   }
 
   /** What edits add at the end of a message: written scalars, messages that were absent, new attributes. */
@@ -130,8 +147,25 @@ export class MessageEncoder {
   }
 }
 
+function onlyLeavesOut(edits: MessageEdits): edits is MessageEdits & { without: Without } {
+  const { scalars, messages, items, attributes, without } = edits;
+  return without !== undefined && (scalars ?? messages ?? items ?? attributes) === undefined;
+}
+
+function isLeftOut({ number, bytes, valueStart, valueEnd }: FieldWalker, { fieldNumber, keys }: Without): boolean {
+  if (number !== fieldNumber) return false;
+  PAIRS.read(bytes, valueStart, valueEnd);
+  return keys.has(bytes, PAIRS.keyStart, PAIRS.keyEnd);
+}
+
 /** True where no original field changes: then the message is its bytes and what comes after them. */
 function onlyAppends(edits: MessageEdits): boolean {
-  if (edits.scalars !== undefined || edits.messages !== undefined || edits.items !== undefined) return false;
+  if (
+    edits.without !== undefined ||
+    edits.scalars !== undefined ||
+    edits.messages !== undefined ||
+    edits.items !== undefined
+  )
+    return false;
   return edits.attributes === undefined || edits.attributes.isAppendOnly;
 }

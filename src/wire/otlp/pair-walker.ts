@@ -21,6 +21,11 @@ export class PairWalker extends KeyValueReader {
     this.#end = end;
   }
 
+  /** Where the field of the current KeyValue ends. */
+  get fieldEnd(): number {
+    return this.#next;
+  }
+
   /** Moves to the next KeyValue of the list; false at the end of the message. It keeps no bytes alive between two walks. */
   next(bytes: Uint8Array): boolean {
     const end = this.#end;

@@ -86,8 +86,8 @@ export interface Attributes extends Iterable<readonly [string, AttributeValue]> 
   update(key: string, value: AttributeInput): boolean;
   /** Returns whether the key was there. */
   delete(key: string): boolean;
-  /** Returns how many of the keys were there; in one walk over the bytes. A frozen array is prepared once for all calls. */
-  deleteMany(keys: readonly string[]): number;
+  /** Each of the keys, in one walk over the bytes, which is made when the batch is encoded. A frozen array is prepared once for all calls. */
+  deleteMany(keys: readonly string[]): void;
   /** Copies the encoded value as it is (type, precision and unknown fields kept). Returns whether `from` was there. */
   copy(from: string, to: string): boolean;
 }

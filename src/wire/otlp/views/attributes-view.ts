@@ -14,7 +14,7 @@ import { canonicalValue } from "../canonical.ts";
 import { PairWalker } from "../pair-walker.ts";
 import type { AnyValueKind, AttributeInput, Attributes, AttributeValue, FoundAttribute } from "../types.ts";
 import { type AttributeMemo, Sight } from "./attribute-memo.ts";
-import { AttributeEdits, type AttributeEdit, type Slice } from "./edits.ts";
+import { AttributeEdits, type AttributeEdit, type MessageEdits, type Slice, type Without } from "./edits.ts";
 import { encodePair } from "./encode-pair.ts";
 import { findEdited, FoundPair, insertFound, valueOf } from "./found-pairs.ts";
 import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet } from "./key-pattern.ts";
@@ -236,25 +236,11 @@ export class AttributesView implements Attributes {
     return fieldStarts.length > 0;
   }
 
-  deleteMany(keys: readonly string[]): number {
-    if (this.#peek() !== undefined) return keys.reduce((count, key) => count + (this.delete(key) ? 1 : 0), 0);
-    const wanted = keySet(keys);
-    const { patterns } = wanted;
-    const { bytes } = this.#owner.state;
-    const pairs = this.#openPairs();
-    let edits: AttributeEdits | undefined;
-    while (pairs.next(bytes)) {
-      if (!wanted.mayHave(bytes, pairs.keyStart, pairs.keyEnd)) continue;
-      const candidates = wanted.candidates(pairs.keyEnd - pairs.keyStart);
-      for (let at = 0; at < candidates.length; at++) {
-        const pattern = patterns[candidates[at]!]!;
-        if (!matchesKey(pattern, bytes, pairs.keyStart, pairs.keyEnd)) continue;
-        edits ??= this.#open();
-        edits.delete(pattern.text, pairs.fieldStart);
-        break;
-      }
-    }
-    return edits?.count ?? 0;
+  deleteMany(keys: readonly string[]): void {
+    const owner = this.#owner;
+    if (this.#peek() !== undefined) for (const key of keys) this.delete(key);
+    // Edits of a message that is absent would make it.
+    else if (owner.start < owner.end) owner.openEdits().without = { fieldNumber: this.#number, keys: keySet(keys) };
   }
 
   #deleteEdited(edit: AttributeEdit): boolean {
@@ -284,7 +270,25 @@ export class AttributesView implements Attributes {
 
   #peek(): AttributeEdits | undefined {
     this.#owner.state.assertLive();
-    return this.#owner.peekEdits()?.attributes;
+    const edits = this.#owner.peekEdits();
+    if (edits?.without !== undefined) this.#lookUp(edits, edits.without);
+    return edits?.attributes;
+  }
+
+  /** Finds what deleteMany() has deleted, now that somebody asks. */
+  #lookUp(edits: MessageEdits, { keys }: Without): void {
+    const { bytes } = this.#owner.state;
+    const starts = new Map<string, number[]>();
+    const pairs = this.#openPairs();
+    while (pairs.next(bytes)) {
+      if (!keys.has(bytes, pairs.keyStart, pairs.keyEnd)) continue;
+      const key = readText(bytes, pairs.keyStart, pairs.keyEnd);
+      const known = starts.get(key);
+      if (known === undefined) starts.set(key, [pairs.fieldStart]);
+      else known.push(pairs.fieldStart);
+    }
+    edits.without = undefined;
+    for (const [key, fieldStarts] of starts) this.#addEdit(key, fieldStarts);
   }
 
   /** The content of the AnyValue: as edited, or of the first occurrence. */

@@ -3,6 +3,8 @@
  * Every node stands for one message; encode.ts walks its original fields once and puts the edits in.
  */
 
+import type { KeySet } from "./key-pattern.ts";
+
 /** Encoded bytes somewhere: of the batch, or of a value that was written. */
 export interface Slice {
   readonly bytes: Uint8Array;
@@ -17,6 +19,8 @@ export interface MessageEdits {
   messages: Map<number, MessageEdits> | undefined;
   /** Of its list of KeyValue; no message that can be edited has two. */
   attributes: AttributeEdits | undefined;
+  /** Keys that are deleted from that list, and nobody has asked since whether they stood there; then nothing else of it is edited. */
+  without: Without | undefined;
   /** By offset of their content: members of repeated messages. */
   items: Map<number, MessageEdits> | undefined;
   /** The message itself, as a member of a repeated field, is gone. */
@@ -30,10 +34,17 @@ export function createMessageEdits(): MessageEdits {
     scalars: undefined,
     messages: undefined,
     attributes: undefined,
+    without: undefined,
     items: undefined,
     isDropped: false,
     itemsLeft: undefined,
   };
+}
+
+export interface Without {
+  /** Field number of the list in its message. */
+  readonly fieldNumber: number;
+  readonly keys: KeySet;
 }
 
 export interface AttributeEdit {
@@ -58,8 +69,7 @@ export class AttributeEdits {
   readonly fieldNumber: number;
   first: AttributeEdit | undefined;
   last: AttributeEdit | undefined;
-  /** Of keys that were edited. */
-  count = 0;
+  #count = 0;
   #byKey: Map<string, AttributeEdit> | undefined;
   /** What the chain does not say: occurrences of doubled keys, and all of them where the edits are many. */
   #byFieldStart: Map<number, AttributeEdit> | undefined;
@@ -89,33 +99,18 @@ export class AttributeEdits {
     return !this.#replaces;
   }
 
-  /** An occurrence, at this offset, of a key that is deleted; the key's edit is made with the first. */
-  delete(key: string, fieldStart: number): void {
-    const known = this.get(key);
-    if (known === undefined) {
-      this.#append({ key, pair: undefined, firstFieldStart: fieldStart, next: undefined });
-      if (this.count > COMPARED_EDITS_MAX) this.#openMaps();
-    } else this.#openMaps();
-    this.#replaces = true;
-    this.#byFieldStart?.set(fieldStart, known ?? this.last!);
-  }
-
   /** `fieldStarts`: every occurrence of the key in the bytes. */
   add(edit: AttributeEdit, fieldStarts: readonly number[]): void {
-    this.#append(edit);
-    if (fieldStarts.length > 0) this.#replaces = true;
-    if (fieldStarts.length > 1 || this.count > COMPARED_EDITS_MAX) this.#openMaps();
-    if (this.#byFieldStart !== undefined) {
-      for (const fieldStart of fieldStarts) this.#byFieldStart.set(fieldStart, edit);
-    }
-  }
-
-  #append(edit: AttributeEdit): void {
     if (this.last === undefined) this.first = edit;
     else this.last.next = edit;
     this.last = edit;
-    this.count++;
+    this.#count++;
     this.#byKey?.set(edit.key, edit);
+    if (fieldStarts.length > 0) this.#replaces = true;
+    if (fieldStarts.length > 1 || this.#count > COMPARED_EDITS_MAX) this.#openMaps();
+    if (this.#byFieldStart !== undefined) {
+      for (const fieldStart of fieldStarts) this.#byFieldStart.set(fieldStart, edit);
+    }
   }
 
   #openMaps(): void {
@@ -125,7 +120,7 @@ export class AttributeEdits {
         if (edit.firstFieldStart >= 0) this.#byFieldStart.set(edit.firstFieldStart, edit);
       }
     }
-    if (this.count <= COMPARED_EDITS_MAX || this.#byKey !== undefined) return;
+    if (this.#count <= COMPARED_EDITS_MAX || this.#byKey !== undefined) return;
     this.#byKey = new Map();
     for (let edit = this.first; edit !== undefined; edit = edit.next) this.#byKey.set(edit.key, edit);
   }

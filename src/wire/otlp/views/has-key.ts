@@ -2,7 +2,7 @@ import { readVarint32, skipVarint } from "../../protobuf/walker.ts";
 import { FIXED32, FIXED64, LENGTH_DELIMITED } from "../../protobuf/wire-type.ts";
 import { KEY_FIELD, VALUE_FIELD } from "../any-value.ts";
 import { PairWalker } from "../pair-walker.ts";
-import { matchesKey, type KeySet } from "./key-pattern.ts";
+import type { KeySet } from "./key-pattern.ts";
 
 /** For walks during which nothing else runs: all share one. */
 const PAIRS = new PairWalker();
@@ -26,7 +26,7 @@ export function hasKey(bytes: Uint8Array, start: number, end: number, field: num
       const keyEnd = keyStart + bytes[position + 3]!;
       const pairEnd = position + 2 + size;
       if (!isPlainPair(bytes, position + 2, keyEnd, pairEnd)) break;
-      if (wanted.mayHave(bytes, keyStart, keyEnd) && isWanted(wanted, bytes, keyStart, keyEnd)) return true;
+      if (wanted.has(bytes, keyStart, keyEnd)) return true;
       position = pairEnd;
     } else {
       if (tag >= 0x80) break;
@@ -53,14 +53,6 @@ function skipField(bytes: Uint8Array, position: number, wireType: number): numbe
 
 function walkHasKey(bytes: Uint8Array, start: number, end: number, field: number, wanted: KeySet): boolean {
   PAIRS.open(start, end, field);
-  while (PAIRS.next(bytes)) if (isWanted(wanted, bytes, PAIRS.keyStart, PAIRS.keyEnd)) return true;
-  return false;
-}
-
-function isWanted(wanted: KeySet, bytes: Uint8Array, start: number, end: number): boolean {
-  const candidates = wanted.candidates(end - start);
-  for (let at = 0; at < candidates.length; at++) {
-    if (matchesKey(wanted.patterns[candidates[at]!]!, bytes, start, end)) return true;
-  }
+  while (PAIRS.next(bytes)) if (wanted.has(bytes, PAIRS.keyStart, PAIRS.keyEnd)) return true;
   return false;
 }

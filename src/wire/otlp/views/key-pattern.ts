@@ -66,6 +66,16 @@ export class KeySet {
     return this.#all ?? this.#byLength[size] ?? NO_INDICES;
   }
 
+  /** Whether the key in `bytes` is one of them. */
+  has(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.mayHave(bytes, start, end)) return false;
+    const candidates = this.candidates(end - start);
+    for (let at = 0; at < candidates.length; at++) {
+      if (matchesKey(this.patterns[candidates[at]!]!, bytes, start, end)) return true;
+    }
+    return false;
+  }
+
   isOf(keys: readonly string[]): boolean {
     const { patterns: known } = this;
     if (known.length !== keys.length) return false;
