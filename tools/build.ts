@@ -20,7 +20,8 @@ const entries = [
   "src/index",
   "src/sdk/index",
   "src/sdk/testing",
-  "src/service/processor-trial-thread",
+  "src/service/import-watchdog-thread",
+  "src/service/processor-trial-process",
   "src/store/writer-thread",
   "src/store/reader-thread",
 ];

@@ -2,6 +2,7 @@ import { formatProblems } from "../config/problem.ts";
 import { type GatewayLoadResult, loadGateway } from "../service/load.ts";
 import type { ProcessorMemory } from "../service/processor-memory.ts";
 import type { GatewayArgs } from "./gateway-args.ts";
+import { watchImports } from "./watch-imports.ts";
 import { type CliIo, EXIT_USAGE } from "./io.ts";
 
 export type LoadedGateway = Extract<GatewayLoadResult, { ok: true }>;
@@ -12,7 +13,9 @@ export async function loadAndReport(
   io: CliIo,
   memory?: ProcessorMemory,
 ): Promise<LoadedGateway | number> {
-  const loaded = await loadGateway({ files, processorFolders, env: io.env, ...(memory !== undefined && { memory }) });
+  await using watchdog = watchImports();
+  const known = memory === undefined ? {} : { memory };
+  const loaded = await loadGateway({ files, processorFolders, env: io.env, watchdog, ...known });
   for (const warning of loaded.warnings) io.stderr(`warning: ${formatProblems([warning])}\n`);
   if (loaded.ok) return loaded;
   io.stderr(`${formatProblems(loaded.problems)}\n`);

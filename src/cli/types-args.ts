@@ -2,6 +2,7 @@ import { formatProblems } from "../config/problem.ts";
 import type { ComponentFactory } from "../core/component.ts";
 import { loadFactories } from "../service/factories.ts";
 import { type CliIo, EXIT_USAGE } from "./io.ts";
+import { watchImports } from "./watch-imports.ts";
 import { parseOptions } from "./parse-options.ts";
 
 export const TYPES_USAGE = "  --processors DIR   a folder with processors of yours; repeatable";
@@ -20,7 +21,8 @@ export async function readTypes(
     io.stderr(`signalbox ${command}: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_USAGE;
   }
-  const { factories, problems } = await loadFactories(folders);
+  await using watchdog = watchImports();
+  const { factories, problems } = await loadFactories(folders, { watchdog });
   if (problems.length === 0) return factories;
   io.stderr(`${formatProblems(problems)}\n`);
   return EXIT_USAGE;

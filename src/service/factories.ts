@@ -4,7 +4,8 @@ import type { ComponentFactory } from "../core/component.ts";
 import { OWN_PROCESSORS_FOLDER } from "../core/package-files.ts";
 import { BUILT_IN_FACTORIES } from "./built-in.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
-import { loadProcessors, type LoadSettings, type ProcessorProblem } from "./processor-loader.ts";
+import { loadProcessors, type LoadSettings } from "./processor-loader.ts";
+import { asProblem } from "./processor-problem.ts";
 
 export interface KnownFactories {
   /** Compiled in, then what lies in processors/, then the user's. */
@@ -18,7 +19,7 @@ export interface KnownFactories {
 /** Every component type there is, with the processors of the folders. */
 export async function loadFactories(
   processorFolders: readonly string[],
-  settings: Pick<LoadSettings, "memory" | "stopping"> = {},
+  settings: Pick<LoadSettings, "memory" | "stopping" | "watchdog"> = {},
 ): Promise<KnownFactories> {
   const processors = await loadProcessors([OWN_PROCESSORS_FOLDER, ...processorFolders], {
     builtInTypes: BUILT_IN_FACTORIES.filter(({ kind }) => kind === "processor").map(({ type }) => type),
@@ -36,9 +37,4 @@ export async function loadFactories(
 function typeOf(file: string): string {
   const name = basename(file, extname(file));
   return name === "processor" ? basename(dirname(file)) : name;
-}
-
-function asProblem({ file, line = 1, column = 1, message, fix }: ProcessorProblem): Problem {
-  const isFile = extname(file) !== "";
-  return { position: { file, line, column }, path: isFile ? "" : "processors", message, fix };
 }

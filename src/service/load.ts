@@ -8,6 +8,7 @@ import type { Environment, ReadText } from "../config/schemes.ts";
 import type { SourceFile } from "../config/yaml.ts";
 import { deliveryWarnings } from "./delivery-advice.ts";
 import { loadFactories } from "./factories.ts";
+import type { ImportWatchdog } from "./import-watchdog.ts";
 import type { ProcessorOrigin } from "./processor-fault.ts";
 import type { ProcessorMemory } from "./processor-memory.ts";
 import { storageFolderWarnings } from "./storage-folder-advice.ts";
@@ -22,6 +23,7 @@ export interface GatewayLoadSettings {
   readonly memory?: ProcessorMemory;
   /** As in LoadSettings (processor-loader.ts). */
   readonly stopping?: AbortSignal;
+  readonly watchdog?: ImportWatchdog;
 }
 
 /** What a configuration was read from: a change of any of it may change the configuration. */
@@ -38,7 +40,7 @@ export type GatewayLoadResult = { readonly warnings: readonly Problem[]; readonl
 
 /** From files to a checked configuration: first the processors that they name, which are types of the second step. */
 export async function loadGateway(settings: GatewayLoadSettings): Promise<GatewayLoadResult> {
-  const { files, env, processorFolders, memory, stopping } = settings;
+  const { files, env, processorFolders, memory, stopping, watchdog } = settings;
   const read = new Set<string>();
   const readText: ReadText = (path) => {
     read.add(path);
@@ -48,7 +50,11 @@ export async function loadGateway(settings: GatewayLoadSettings): Promise<Gatewa
   const sources = { files, env, readText };
   const named = readProcessorFolders(sources).map(({ folder, position }) => resolve(dirname(position.file), folder));
   const folders = [...named, ...processorFolders];
-  const known = await loadFactories(folders, { ...(memory && { memory }), ...(stopping && { stopping }) });
+  const known = await loadFactories(folders, {
+    ...(memory && { memory }),
+    ...(stopping && { stopping }),
+    ...(watchdog && { watchdog }),
+  });
   const loaded = loadConfiguration({ ...sources, factories: factoryLookup(known.factories, known.brokenProcessors) });
   const found = loaded.ok ? checkStorages(loaded.configuration) : loaded.problems;
   const problems = [...known.problems, ...found];

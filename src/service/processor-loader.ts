@@ -3,24 +3,17 @@ import { basename, extname, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { sleep, systemClock, type Clock } from "../core/clock.ts";
 import type { ProcessorFactory } from "../core/component.ts";
+import { OWN_PROCESSORS_FOLDER, RUNS_FROM_SOURCES } from "../core/package-files.ts";
 import { isDefinedProcessor, type DefinedProcessor } from "../sdk/define.ts";
+import type { ImportWatchdog } from "./import-watchdog.ts";
 import { guardAgainstExit } from "./processor-exit-guard.ts";
 import { explainImportFailure } from "./processor-import-failure.ts";
 import { loadStartMs, type ProcessorMemory } from "./processor-memory.ts";
 import { generationUrl, nextGeneration } from "./processor-modules.ts";
 import { runAs, type ProcessorOrigin } from "./processor-fault.ts";
-import { tryFile } from "./processor-trial.ts";
+import { formatFault, TOP_LEVEL_FAULTS, type ProcessorFault, type ProcessorProblem } from "./processor-problem.ts";
+import { TRIAL_MS_MAX, tryFile } from "./processor-trial.ts";
 import { createUserProcessorFactory } from "./user-processor.ts";
-
-/** Something in a user's folder or file that a person has to mend. */
-export interface ProcessorProblem {
-  /** Relative to the working directory where it lies below it, else absolute. */
-  readonly file: string;
-  readonly line?: number;
-  readonly column?: number;
-  readonly message: string;
-  readonly fix: string;
-}
 
 export interface LoadSettings {
   /** Types that the gateway has itself; a user's processor must not take one of their names. */
@@ -30,6 +23,8 @@ export interface LoadSettings {
   readonly memory?: ProcessorMemory;
   /** Of a gateway that runs meanwhile: it aborts when that stops, and the load gives up with a problem. */
   readonly stopping?: AbortSignal;
+  /** Of a process in which nothing runs yet: it ends with the problem where a file hangs. */
+  readonly watchdog?: ImportWatchdog;
 }
 
 export interface LoadedProcessors {
@@ -44,9 +39,6 @@ const EXTENSIONS = [".ts", ".js", ".mjs"];
 
 // A folder of processors is written by hand. A larger one is a wrong path, such as a home folder.
 const FOLDER_ENTRIES_MAX = 1_000;
-
-// A file may wait at its top level; one that never comes back must not stop the start without a word.
-const IMPORT_MS_MAX = 10_000;
 
 const STOPPING = { message: "was not loaded: the gateway is stopping", fix: "start it again" };
 
@@ -74,12 +66,14 @@ class Loader implements LoadedProcessors {
   readonly #clock: Clock;
   readonly #memory: ProcessorMemory | undefined;
   readonly #stopping: AbortSignal | undefined;
+  readonly #watchdog: ImportWatchdog | undefined;
 
-  constructor({ builtInTypes = [], clock = systemClock, memory, stopping }: LoadSettings) {
+  constructor({ builtInTypes = [], clock = systemClock, memory, stopping, watchdog }: LoadSettings) {
     this.#builtInTypes = builtInTypes;
     this.#clock = clock;
     this.#memory = memory;
     this.#stopping = stopping;
+    this.#watchdog = watchdog;
   }
 
   async loadFolder(folder: string): Promise<void> {
@@ -93,7 +87,7 @@ class Loader implements LoadedProcessors {
     if (problem !== undefined) this.problems.push({ file: origin.shownFile, ...problem });
   }
 
-  #findClash({ type, shownFile }: ProcessorOrigin): Omit<ProcessorProblem, "file"> | undefined {
+  #findClash({ type, shownFile }: ProcessorOrigin): ProcessorFault | undefined {
     const other = this.origins.find((origin) => origin.type === type);
     if (other !== undefined) {
       return {
@@ -108,7 +102,7 @@ class Loader implements LoadedProcessors {
     };
   }
 
-  async #load(origin: ProcessorOrigin): Promise<Omit<ProcessorProblem, "file"> | undefined> {
+  async #load(origin: ProcessorOrigin): Promise<ProcessorFault | undefined> {
     const known = await this.#memory?.unchanged(origin);
     if (this.#stopping?.aborted === true) return STOPPING;
     if (known === undefined) return this.#import(origin);
@@ -117,11 +111,9 @@ class Loader implements LoadedProcessors {
     return undefined;
   }
 
-  async #import(origin: ProcessorOrigin): Promise<Omit<ProcessorProblem, "file"> | undefined> {
-    if (await this.#hangs(origin)) {
-      const message = `does not come back from its top level within ${IMPORT_MS_MAX / 1000} s: a loop that never ends?`;
-      return { message, fix: "move long work into start() of the object that create returns, and await within it" };
-    }
+  async #import(origin: ProcessorOrigin): Promise<ProcessorFault | undefined> {
+    const fault = await this.#try(origin);
+    if (fault !== undefined) return fault;
     const sinceMs = loadStartMs(this.#clock);
     let exports: unknown;
     try {
@@ -130,10 +122,7 @@ class Loader implements LoadedProcessors {
       return explainImportFailure(origin, thrown);
     }
     if (this.#stopping?.aborted === true) return STOPPING;
-    if (exports === undefined) {
-      const message = `waits at its top level for more than ${IMPORT_MS_MAX / 1000} s`;
-      return { message, fix: "move what waits into start() of the object that create returns" };
-    }
+    if (exports === "waits" || exports === "never settles") return TOP_LEVEL_FAULTS[exports];
     const definition = pickProcessor(exports as Readonly<Record<string, unknown>>, origin.type);
     if ("message" in definition) return definition;
     const factory = createUserProcessorFactory(definition, origin);
@@ -143,37 +132,48 @@ class Loader implements LoadedProcessors {
     return undefined;
   }
 
-  /** Beside a running gateway a file is tried in another thread first. At a start nothing else is there to be stopped. */
-  async #hangs(origin: ProcessorOrigin): Promise<boolean> {
-    if (this.#stopping === undefined) return false;
-    const result = await tryFile(origin.file, this.#clock, IMPORT_MS_MAX, this.#stopping);
-    if (result === "came back") return false;
+  /** Beside a running gateway a file is tried in another process first. At a start nothing else is there to be stopped. */
+  async #try(origin: ProcessorOrigin): Promise<ProcessorFault | undefined> {
+    if (this.#stopping === undefined) return undefined;
+    const result = await tryFile(origin.file, this.#clock, this.#stopping);
+    if (result === "came back") return undefined;
     this.#memory?.noteFiles(origin, this.#generation);
-    return true;
+    return TOP_LEVEL_FAULTS[result];
   }
 
-  /** The module's exports, or undefined where it does not come back. */
+  /** What comes with the built package is tested, and its start is spared the thread. */
+  #watchdogOver({ file }: ProcessorOrigin): ImportWatchdog | undefined {
+    return RUNS_FROM_SOURCES || !file.startsWith(OWN_PROCESSORS_FOLDER) ? this.#watchdog : undefined;
+  }
+
+  /** The module's exports, or what they are waited for in vain. */
   async #importInTime(origin: ProcessorOrigin): Promise<unknown> {
     const done = new AbortController();
     const signal = this.#stopping === undefined ? done.signal : AbortSignal.any([done.signal, this.#stopping]);
-    // Timers of the Clock do not keep the process alive, and a file that awaits what never comes keeps nothing else.
-    const alive = keepAlive();
+    const { hangs, "too large": tooLarge } = TOP_LEVEL_FAULTS;
+    using _ = this.#watchdogOver(origin)?.watch({
+      hangs: formatFault(origin.shownFile, hangs),
+      tooLarge: formatFault(origin.shownFile, tooLarge),
+    });
     const url = generationUrl(pathToFileURL(origin.file), this.#generation);
     const module = runAs(origin, (): Promise<unknown> => import(url));
+    const expired = sleep(this.#clock, TRIAL_MS_MAX, signal).then(() => "waits");
     try {
-      return await Promise.race([module, sleep(this.#clock, IMPORT_MS_MAX, signal)]);
+      return await Promise.race([module, expired, loopIsEmpty(signal)]);
     } finally {
       this.#memory?.noteFiles(origin, this.#generation);
       done.abort();
-      alive.close();
     }
   }
 }
 
-function keepAlive(): { close(): void } {
-  const { port1 } = new MessageChannel();
-  port1.ref();
-  return port1;
+/** Nothing is left that could bring what a file awaits; timers of the Clock do not count. Never where a gateway runs. */
+function loopIsEmpty(signal: AbortSignal): Promise<"never settles"> {
+  return new Promise((empty) => {
+    const onEmpty = (): void => empty("never settles");
+    process.once("beforeExit", onEmpty);
+    signal.addEventListener("abort", () => process.off("beforeExit", onEmpty), { once: true });
+  });
 }
 
 async function findProcessors(folder: string): Promise<ProcessorOrigin[] | ProcessorProblem> {
@@ -239,10 +239,7 @@ function isFile(path: string): Promise<boolean> {
   );
 }
 
-function pickProcessor(
-  exports: Readonly<Record<string, unknown>>,
-  type: string,
-): DefinedProcessor | Omit<ProcessorProblem, "file"> {
+function pickProcessor(exports: Readonly<Record<string, unknown>>, type: string): DefinedProcessor | ProcessorFault {
   // One processor under two names, such as a named and a default export, is one.
   const defined = [...new Set(Object.values(exports).filter(isDefinedProcessor))];
   const [only] = defined;
@@ -261,7 +258,7 @@ function pickProcessor(
   };
 }
 
-function missingExport(exports: Readonly<Record<string, unknown>>, type: string): Omit<ProcessorProblem, "file"> {
+function missingExport(exports: Readonly<Record<string, unknown>>, type: string): ProcessorFault {
   const names = Object.keys(exports);
   const message = names.length === 0 ? "exports nothing" : `exports ${names.join(", ")}, but no processor`;
   return {

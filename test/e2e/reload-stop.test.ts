@@ -49,7 +49,7 @@ test("a gateway that is told to stop stops, whatever its reloads wait for, and s
   await using stage = await setUp();
   const { gateway, mark } = stage;
   await stage.save(
-    `import { writeFileSync } from "node:fs";\nwriteFileSync(${JSON.stringify(mark)}, "");\nawait new Promise(() => {});`,
+    `import { writeFileSync } from "node:fs";\nwriteFileSync(${JSON.stringify(mark)}, "");\nsetInterval(() => {}, 1_000);\nawait new Promise(() => {});`,
   );
   process.kill(gateway.pid, "SIGHUP");
   await eventually(() => Promise.resolve(existsSync(mark) || undefined), "the file runs");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ProcessorProblem } from "../../src/service/processor-loader.ts";
+import type { ProcessorProblem } from "../../src/service/processor-problem.ts";
 
 interface Answer {
   readonly types: string[];
