@@ -1,9 +1,10 @@
 import type { Logger } from "../../core/logger.ts";
 import type { EntryRef } from "../storage.ts";
-import { CLOSED_NAME, type ClosedState, readClosed, removeClosed } from "./closed-file.ts";
+import { type ClosedState, readClosed, removeClosed } from "./closed-file.ts";
 import { DamageReport } from "./damage.ts";
 import type { Disk } from "./disk.ts";
 import { FORMAT_VERSION, type SegmentEnd } from "./format.ts";
+import { isBesideLog, isLogFile } from "./log-files.ts";
 import type { LogState } from "./log-state.ts";
 import {
   type AdmissionDescription,
@@ -14,8 +15,7 @@ import {
   toEnd,
 } from "./record-codec.ts";
 import { type Inventory, sayMissing, takeInventory } from "./missing-segments.ts";
-import { type CommittedMark, RECENT_NAME, type RecentState } from "./recent-file.ts";
-import { RESERVE_NAME } from "./reserve.ts";
+import type { CommittedMark, RecentState } from "./recent-file.ts";
 import { codeOf, messageOf, type SegmentFiles, segmentName, segmentNumber } from "./segment-files.ts";
 import { readSegment, type ReadFrame, type ReadSegment } from "./segment-reader.ts";
 
@@ -43,21 +43,6 @@ interface Segment {
   readonly read: ReadSegment;
   readonly checkpoints: readonly CheckpointDescription[];
 }
-
-/**
- * Names in the folder that are ours beside segments: the lock's (core/folder-lock.ts), the admin socket of a gateway that
- * was killed, what was set aside, and these.
- */
-const OUR_NAMES = new Set([
-  RESERVE_NAME,
-  RECENT_NAME,
-  CLOSED_NAME,
-  `${CLOSED_NAME}.new`,
-  "lock.sqlite",
-  "owner.json",
-  "admin.sock",
-  "damaged",
-]);
 
 /**
  * Reads all segments into the state, each record in its order, says what damage cost, and removes the files that count
@@ -113,7 +98,7 @@ class LogReplay {
   async #listSegments(): Promise<number[]> {
     const { disk, folder, logger } = this.#settings;
     const names = await disk.list(folder);
-    const foreign = names.filter((name) => segmentNumber(name) === undefined && !OUR_NAMES.has(name));
+    const foreign = names.filter((name) => !isLogFile(name) && !isBesideLog(name));
     if (foreign.length > 0) {
       const shown = foreign.slice(0, FOREIGN_NAMES_SHOWN).join(", ");
       logger.warn(

@@ -79,8 +79,6 @@ export class RecentFile {
   readonly #mark = Buffer.alloc(MARK_BYTES);
   #active = 0;
   #file: WrittenFile | undefined;
-  /** Waits for the end of the turn: answers that came in it share one write. */
-  #pending: Buffer[] = [];
   #lastNote = 0;
   #durableNote = 0;
   readonly #described = new WeakMap<CompletionRecord, DescribedNote>();
@@ -98,11 +96,6 @@ export class RecentFile {
 
   get bytes(): number {
     return this.#file === undefined ? 0 : MARK_BYTES + 2 * this.#halfBytes;
-  }
-
-  /** False where it takes no notes: the file could not be made, or written. */
-  get isOpen(): boolean {
-    return this.#file !== undefined;
   }
 
   /** What a former process left. Never rejects: a file that is not there or not whole says nothing. */
@@ -162,7 +155,7 @@ export class RecentFile {
     }
   }
 
-  /** A completion that is not in the log yet. Kept over a kill from the end of this turn on. */
+  /** A completion that is not in the log yet: kept over a kill from here on, before the destination is sent anything else. */
   note(record: CompletionRecord): void {
     if (this.#file === undefined) return;
     this.#lastNote += 1;
@@ -173,7 +166,15 @@ export class RecentFile {
     frame.writeUInt32LE(bytes.length, 0);
     frame.writeUInt32LE(crc32(bytes), 4);
     frame.set(bytes, NOTE_HEAD_BYTES);
-    if (this.#pending.push(frame) === 1) setImmediate(() => this.#flush());
+    const half = this.#halfWithRoom(frame.length);
+    if (half === undefined) return;
+    try {
+      this.#file.writeNow(frame, half.at);
+      half.at += frame.length;
+      half.lastNote = this.#lastNote;
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** What the log is to have of a completion that was noted. */
@@ -187,26 +188,8 @@ export class RecentFile {
     this.#lastNote = Math.max(this.#lastNote, note);
   }
 
-  async close(): Promise<void> {
-    this.#flush();
-    await this.#leave();
-  }
-
-  #flush(): void {
-    const frames = this.#pending;
-    const last = this.#lastNote;
-    this.#pending = [];
-    if (frames.length === 0 || this.#file === undefined || last <= this.#durableNote) return;
-    const bytes = frames.length === 1 ? frames[0]! : Buffer.concat(frames);
-    const half = this.#halfWithRoom(bytes.length);
-    if (half === undefined) return;
-    try {
-      this.#file.writeNow(bytes, half.at);
-      half.at += bytes.length;
-      half.lastNote = last;
-    } catch (error) {
-      this.#fail(error);
-    }
+  close(): Promise<void> {
+    return this.#leave();
   }
 
   /** One whose notes all stand in the log begins anew. What stands behind its new end is older than what the log says. */

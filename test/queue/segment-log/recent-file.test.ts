@@ -1,4 +1,3 @@
-import { setImmediate as endOfTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { SegmentLog } from "../../../src/queue/segment-log/segment-log.ts";
 import { diskError, MemoryDisk } from "./memory-disk.ts";
@@ -27,7 +26,6 @@ describe("a completion that was noted before its record was written", () => {
     const log = await openedLog(disk);
     const [first, second] = [await admitOne(log, 1), await admitOne(log, 2)];
     log.note(completion([first]));
-    await endOfTurn();
     expect(await found(disk)).toEqual({ entries: [refKey(second)], sent: 1, lines: [] });
     // The next process is killed before it writes anything, and the one after it right after its first group.
     const again = await openedLog(disk);
@@ -47,7 +45,6 @@ describe("a completion that was noted before its record was written", () => {
     const ref = await admitOne(log, 1);
     const record = completion([ref]);
     log.note(record);
-    await endOfTurn();
     await log.append([record]);
     expect(await found(disk)).toEqual({ entries: [], sent: 1, lines: [] });
     // Its segment goes, and with it the record; the note is still there.
@@ -62,7 +59,6 @@ describe("a completion that was noted before its record was written", () => {
     const ref = await admitOne(log, 1);
     const deadLetter = { reason: "rejected", atUnixMs: 5, attempts: 1, message: "no", replays: 0 } as const;
     log.note({ kind: "completion", entries: [], marks: [{ ref, deadLetter }], ledger: [] });
-    await endOfTurn();
     const next = await openedLog(disk.copy());
     await admitOne(next, 2);
     const { log: last } = openLog(disk);
@@ -79,7 +75,6 @@ describe("a completion that was noted before its record was written", () => {
       const log = await openedLog(disk);
       const ref = await admitOne(log, 1);
       log.note(completion([ref]));
-      await endOfTurn();
       const recent = disk.files.get(`${FOLDER}/recent`)!;
       if (share === 1) recent.synced = Buffer.from(recent.bytes);
       disk.cutPower(share);
@@ -95,7 +90,6 @@ describe("a completion that was noted before its record was written", () => {
     const records = refs.map((ref) => completion([ref]));
     for (const record of records) {
       log.note(record);
-      await endOfTurn();
     }
     expect(disk.files.get(`${FOLDER}/recent`)!.bytes.length).toBeLessThanOrEqual(RECENT_BYTES);
     const kept = 60 - (await found(disk)).entries.length;
@@ -104,7 +98,6 @@ describe("a completion that was noted before its record was written", () => {
     await log.append(records);
     const last = await admitOne(log, 61);
     log.note(completion([last]));
-    await endOfTurn();
     expect(await found(disk)).toEqual({ entries: [], sent: 61, lines: [] });
   });
 
@@ -113,11 +106,9 @@ describe("a completion that was noted before its record was written", () => {
     const { log, logger } = openLog(disk);
     await replay(log);
     const [first, second] = [await admitOne(log, 1), await admitOne(log, 2)];
-    log.note(completion([first]));
     disk.failures.push({ of: "writeNow", error: diskError("EIO") });
-    await endOfTurn();
+    log.note(completion([first]));
     log.note(completion([second]));
-    await endOfTurn();
     expect(logger.lines.join("\n")).toMatch(
       /^warn .* could not write \/queue\/recent: EIO.*; a kill then repeats what was delivered in its last 100 ms/,
     );
@@ -138,7 +129,6 @@ describe("a start that cannot make the file", () => {
     disk.capacityBytes = 1_000_000;
     const ref = await admitOne(log, 1);
     log.note(completion([ref]));
-    await endOfTurn();
     // It was made with the first segment.
     expect(await found(disk)).toEqual({ entries: [], sent: 1, lines: [] });
   });
