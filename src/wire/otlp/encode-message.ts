@@ -2,7 +2,8 @@ import { FieldWalker } from "../protobuf/walker.ts";
 import { LENGTH_DELIMITED } from "../protobuf/wire-type.ts";
 import { ProtobufWriter } from "../protobuf/writer.ts";
 import { PairWalker } from "./pair-walker.ts";
-import type { MessageEdits, Slice, Without } from "./views/edits.ts";
+import type { MessageEdits, Slice } from "./views/edits.ts";
+import type { Without } from "./views/key-pattern.ts";
 
 // A run of untouched bytes is referenced instead of copied where the copy would cost more than one more slice at the
 // socket, and only if it is a good part of what it keeps alive: an output never pins more than four times its size.

@@ -132,20 +132,21 @@ class Regrouping {
     for (let scope = first; scope < end; scope++) if (!this.#state.isScopeDropped(scope)) this.#scope(resource, scope);
   }
 
-  /** Neighbours mostly go to the same place, so the last place is tried first. */
   #scope(resource: number, scope: number): void {
     const { index } = this.#state;
     const end = firstRecord(index, scope + 1);
     const first = firstRecord(index, scope);
     if (first === end) this.#openScope(this.#openGroup(resource, undefined), scope);
-    let lastTarget: number | undefined;
-    let place: OutputScope | undefined;
+    let home: OutputScope | undefined;
+    const places: (OutputScope | undefined)[] = [];
     for (let record = first; record < end; record++) {
       if (this.#state.isRecordDropped(record)) continue;
       const target = this.#plan.targetOf(record);
-      if (place === undefined || target !== lastTarget) {
+      let place = target === undefined ? home : places[target];
+      if (place === undefined) {
         place = this.#openScope(this.#openGroup(resource, target), scope);
-        lastTarget = target;
+        if (target === undefined) home = place;
+        else places[target] = place;
       }
       place.records.push(record);
     }

@@ -14,10 +14,10 @@ import { canonicalValue } from "../canonical.ts";
 import { PairWalker } from "../pair-walker.ts";
 import type { AnyValueKind, AttributeInput, Attributes, AttributeValue, FoundAttribute } from "../types.ts";
 import { type AttributeMemo, Sight } from "./attribute-memo.ts";
-import { AttributeEdits, type AttributeEdit, type MessageEdits, type Slice, type Without } from "./edits.ts";
+import { AttributeEdits, type AttributeEdit, type MessageEdits, type Slice } from "./edits.ts";
 import { encodePair } from "./encode-pair.ts";
 import { findEdited, FoundPair, insertFound, valueOf } from "./found-pairs.ts";
-import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet } from "./key-pattern.ts";
+import { keyPattern, keySet, matchesKey, type KeyPattern, type KeySet, type Without } from "./key-pattern.ts";
 import type { MessageView } from "./message-view.ts";
 
 /**
@@ -240,7 +240,7 @@ export class AttributesView implements Attributes {
     const owner = this.#owner;
     if (this.#peek() !== undefined) for (const key of keys) this.delete(key);
     // Edits of a message that is absent would make it.
-    else if (owner.start < owner.end) owner.openEdits().without = { fieldNumber: this.#number, keys: keySet(keys) };
+    else if (owner.start < owner.end) owner.openEdits().without = keySet(keys).without(this.#number);
   }
 
   #deleteEdited(edit: AttributeEdit): boolean {

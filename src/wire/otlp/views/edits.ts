@@ -3,7 +3,7 @@
  * Every node stands for one message; encode.ts walks its original fields once and puts the edits in.
  */
 
-import type { KeySet } from "./key-pattern.ts";
+import type { Without } from "./key-pattern.ts";
 
 /** Encoded bytes somewhere: of the batch, or of a value that was written. */
 export interface Slice {
@@ -39,12 +39,6 @@ export function createMessageEdits(): MessageEdits {
     isDropped: false,
     itemsLeft: undefined,
   };
-}
-
-export interface Without {
-  /** Field number of the list in its message. */
-  readonly fieldNumber: number;
-  readonly keys: KeySet;
 }
 
 export interface AttributeEdit {

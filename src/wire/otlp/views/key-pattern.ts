@@ -36,6 +36,13 @@ export function matchesKey(pattern: KeyPattern, bytes: Uint8Array, start: number
   return true;
 }
 
+/** A list of KeyValue in which none of these keys is left. */
+export interface Without {
+  /** Field number of the list in its message. */
+  readonly fieldNumber: number;
+  readonly keys: KeySet;
+}
+
 /** Several keys, sorted by their length: most attributes of a record are told apart from all of them by that alone. */
 export class KeySet {
   readonly patterns: readonly KeyPattern[];
@@ -46,6 +53,7 @@ export class KeySet {
   readonly #all: readonly number[] | undefined;
   /** By length and last byte of a key: 1 where a pattern is like it. It holds off nearly all keys that are not wanted. */
   readonly #filter = new Uint8Array(FILTER_SIZE);
+  #without: Without | undefined;
 
   constructor(keys: readonly string[]) {
     this.patterns = keys.map((key) => keyPattern(key));
@@ -74,6 +82,12 @@ export class KeySet {
       if (matchesKey(this.patterns[candidates[at]!]!, bytes, start, end)) return true;
     }
     return false;
+  }
+
+  /** The same object each time: every record of a batch may hold one. */
+  without(fieldNumber: number): Without {
+    if (this.#without?.fieldNumber !== fieldNumber) this.#without = { fieldNumber, keys: this };
+    return this.#without;
   }
 
   isOf(keys: readonly string[]): boolean {
