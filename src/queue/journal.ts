@@ -161,11 +161,12 @@ export class Journal {
     if (waiting.length + completions.length === 0) return;
     const startedMs = this.#clock.monotonicMs();
     try {
-      const first = await this.#storage.append([...completions, ...waiting.map(({ record }) => record)]);
+      const first = await this.#storage.append(recordsOf(completions, waiting));
       this.#syncs.add(this.#clock.monotonicMs() - startedMs);
       if (waiting.length > 0) this.#isRefusing = false;
       if (!this.#isRefusing) this.#reportWorking();
-      for (const [index, { resolve }] of waiting.entries()) resolve(first + completions.length + index);
+      let sequence = first + completions.length;
+      for (const { resolve } of waiting) resolve(sequence++);
     } catch (thrown) {
       this.#completions = [...completions, ...this.#completions];
       this.#isRefusing ||= waiting.length > 0;
@@ -209,6 +210,11 @@ export class Journal {
     const settings = { retryAfterMs: RETRY_AFTER_MS_DEFAULT, cause: thrown };
     return new ConsumeError("retryable", `the queue storage cannot write: ${reason}`, settings);
   }
+}
+
+function recordsOf(completions: StoredCompletions, waiting: readonly WaitingRecord[]): readonly StoredRecord[] {
+  if (completions.length === 0) return waiting.map(({ record }) => record);
+  return [...completions, ...waiting.map(({ record }) => record)];
 }
 
 type StoredCompletions = Extract<StoredRecord, { kind: "completion" }>[];

@@ -1,4 +1,4 @@
-import { constants, writeSync } from "node:fs";
+import { constants, writeSync, writev } from "node:fs";
 import { type FileHandle, open, readdir, readFile, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { createFolder } from "../../core/create-folder.ts";
@@ -9,6 +9,8 @@ export interface Disk {
   list(folder: string): Promise<string[]>;
   /** A new file for writing and reading; rejects where it exists. */
   create(folder: string, name: string): Promise<WrittenFile>;
+  /** The same for a file whose writes are synced each. */
+  createSynced(folder: string, name: string): Promise<SyncedFile>;
   openForReading(folder: string, name: string): Promise<DiskFile>;
   /** One that exists, for writing and reading. */
   openForWriting(folder: string, name: string): Promise<WrittenFile>;
@@ -44,14 +46,45 @@ export interface WrittenFile extends DiskFile {
   writeNow(bytes: Uint8Array, position: number): void;
 }
 
+export interface SyncedFile {
+  /**
+   * Writes all slices one after another at `position` and resolves when they survive a power cut, or rejects with some of
+   * the bytes written.
+   */
+  write(slices: readonly Uint8Array[], position: number): Promise<void>;
+  truncate(size: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The slow way, and the definition of the fast one: a write, and a sync. */
+export function syncedFile(file: DiskFile): SyncedFile {
+  return {
+    write: async (slices, position) => {
+      await file.write(slices, position);
+      await file.sync();
+    },
+    truncate: (size) => file.truncate(size),
+    close: () => file.close(),
+  };
+}
+
 /** The most slices that one writev() takes (IOV_MAX on Linux). */
 const SLICES_PER_WRITE_MAX = 1024;
 
+/**
+ * A write to a file opened so is a write and an fdatasync in one system call: one way to Node's threads and back instead of
+ * two. Linux only, where the two are the same: macOS has the flag and does not ask the disk to empty its cache.
+ */
+const SYNCED_WRITES = process.platform === "linux" ? constants.O_DSYNC : undefined;
+
+const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+
 export const nodeDisk: Disk = {
   list: (folder) => readdir(folder),
-  create: async (folder, name) => {
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-    return new NodeFile(await open(join(folder, name), flags, 0o600));
+  create: async (folder, name) => new NodeFile(await open(join(folder, name), NEW_FILE, 0o600)),
+  createSynced: async (folder, name) => {
+    if (SYNCED_WRITES === undefined) return syncedFile(await nodeDisk.create(folder, name));
+    return new NodeSyncedFile(await open(join(folder, name), NEW_FILE | SYNCED_WRITES, 0o600));
   },
   openForReading: async (folder, name) => new NodeFile(await open(join(folder, name), "r")),
   openForWriting: async (folder, name) => new NodeFile(await open(join(folder, name), constants.O_RDWR)),
@@ -144,6 +177,45 @@ class NodeFile implements WrittenFile {
       filled += bytesRead;
     }
     return buffer.subarray(0, filled);
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+/** One write at a time, and none while it is closed: the handle does not know of those that are under way. */
+class NodeSyncedFile implements SyncedFile {
+  readonly #handle: FileHandle;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
+  }
+
+  async write(slices: readonly Uint8Array[], position: number): Promise<void> {
+    // More than one writev() would be more than one sync: these few MiB are copied in less time.
+    let rest = slices.length > SLICES_PER_WRITE_MAX ? [Buffer.concat(slices)] : slices;
+    let at = position;
+    while (rest.length > 0) {
+      const bytesWritten = await this.#writeSome(rest, at);
+      if (bytesWritten === 0) throw new Error("the disk takes no more bytes");
+      at += bytesWritten;
+      rest = dropBytes(rest, bytesWritten);
+    }
+  }
+
+  /** By callback: a promise of the file handle's own costs three times as much, mostly in garbage. */
+  #writeSome(slices: readonly Uint8Array[], position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      writev(this.#handle.fd, slices, position, (error, bytesWritten) => {
+        if (error === null) resolve(bytesWritten);
+        else reject(error);
+      });
+    });
+  }
+
+  truncate(size: number): Promise<void> {
+    return this.#handle.truncate(size);
   }
 
   close(): Promise<void> {

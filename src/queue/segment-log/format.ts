@@ -44,9 +44,7 @@ const DESCRIPTION_BYTES_MAX = 256 * 1024 * 1024;
 
 const FILE_MAGIC = Buffer.from("SIGBOXQ1");
 const FRAME_MAGIC = Buffer.from("SBQF").readUInt32LE(0);
-const COPY_MAGIC_BYTES = Buffer.from("SBQC");
-const COPY_MAGIC = COPY_MAGIC_BYTES.readUInt32LE(0);
-const ZEROS = Buffer.alloc(ALIGNMENT);
+const COPY_MAGIC = Buffer.from("SBQC").readUInt32LE(0);
 
 /**
  * A description above this stands once: only checkpoints with thousands of seen keys are so large, and twice they would
@@ -137,39 +135,50 @@ export interface EncodedFrame {
   readonly size: number;
 }
 
-/** A frame as the slices that one write takes; the payloads' bytes are not copied. */
+/**
+ * A frame as the slices that one write takes: what stands before the payloads, their bytes, which are not copied, and what
+ * stands behind them. One buffer for both ends: one is made for every request.
+ */
 export function encodeFrame(
   kind: FrameKind,
   sequence: number,
   description: Uint8Array,
   payloads: readonly { readonly slices: readonly Uint8Array[]; readonly size: number }[],
 ): EncodedFrame {
-  const payloadSize = payloads.reduce((sum, { size }) => sum + size, 0);
+  let payloadSize = 0;
+  for (const { size } of payloads) payloadSize += size;
   const hasCopy = description.length <= COPIED_BYTES_MAX;
-  const head = Buffer.allocUnsafe(FRAME_HEADER_BYTES + description.length);
-  head.fill(0, 0, FRAME_HEADER_BYTES);
-  head.writeUInt32LE(FRAME_MAGIC, 0);
-  head.writeBigUInt64LE(BigInt(sequence), 8);
-  head.writeUInt32LE(description.length, 16);
-  head.writeUInt32LE(payloadSize, 20);
-  head.writeUInt8(KIND_CODES[kind], 24);
-  head.writeUInt8(hasCopy ? 1 : 0, 25);
-  head.set(description, FRAME_HEADER_BYTES);
-  head.writeUInt32LE(crc32(head.subarray(8)), 4);
-  const slices: Uint8Array[] = [head, ...payloads.flatMap((payload) => payload.slices)];
-  let size = head.length + payloadSize;
-  size = pad(slices, size);
+  const headBytes = FRAME_HEADER_BYTES + description.length;
+  const copyAt = alignUp(headBytes + payloadSize) - payloadSize;
+  const ends = Buffer.allocUnsafe(copyAt + (hasCopy ? alignUp(headBytes) : 0));
+  writeHead(ends, { kind, sequence, descriptionSize: description.length, payloadSize, hasCopy });
+  ends.set(description, FRAME_HEADER_BYTES);
+  ends.writeUInt32LE(crc32(ends.subarray(8, headBytes)), 4);
+  ends.fill(0, headBytes, copyAt);
   if (hasCopy) {
-    slices.push(COPY_MAGIC_BYTES, head.subarray(4));
-    size = pad(slices, size + head.length);
+    ends.copy(ends, copyAt, 0, headBytes);
+    ends.writeUInt32LE(COPY_MAGIC, copyAt);
+    ends.fill(0, copyAt + headBytes);
   }
-  return { slices, payloadOffset: head.length, size };
+  const slices: Uint8Array[] = [ends.subarray(0, headBytes)];
+  for (const payload of payloads) for (const slice of payload.slices) slices.push(slice);
+  if (ends.length > headBytes) slices.push(ends.subarray(headBytes));
+  return { slices, payloadOffset: headBytes, size: ends.length + payloadSize };
 }
 
-function pad(slices: Uint8Array[], size: number): number {
-  const padding = alignUp(size) - size;
-  if (padding > 0) slices.push(ZEROS.subarray(0, padding));
-  return size + padding;
+/** All but the checksum. */
+function writeHead(
+  bytes: Buffer,
+  { kind, sequence, descriptionSize, payloadSize, hasCopy }: Omit<FrameHeader, "checksum">,
+): void {
+  bytes.writeUInt32LE(FRAME_MAGIC, 0);
+  // Two halves of a number below 2^53, rather than a bigint made for it.
+  bytes.writeUInt32LE(sequence % 2 ** 32, 8);
+  bytes.writeUInt32LE(Math.floor(sequence / 2 ** 32), 12);
+  bytes.writeUInt32LE(descriptionSize, 16);
+  bytes.writeUInt32LE(payloadSize, 20);
+  bytes.writeUInt32LE(KIND_CODES[kind] | (hasCopy ? 1 << 8 : 0), 24);
+  bytes.writeUInt32LE(0, 28);
 }
 
 /** undefined where the bytes cannot be a frame's header; its checksum needs the description too (isFrameHeadWhole). */
@@ -206,5 +215,7 @@ export function isFrameHeadWhole(header: FrameHeader, head: Buffer): boolean {
 
 /** Over slices, without joining them. */
 export function checksumOf(slices: readonly Uint8Array[]): number {
-  return slices.reduce((sum, slice) => crc32(slice, sum), 0);
+  let sum = 0;
+  for (const slice of slices) sum = crc32(slice, sum);
+  return sum;
 }

@@ -1,7 +1,6 @@
-import type { ClientMetadata } from "../../core/client-metadata.ts";
 import type { EntryRef, StoredKey } from "../storage.ts";
 import type { LatestMarks } from "./latest-marks.ts";
-import { type AdmissionDescription, describeClient, type MovedDescription } from "./record-codec.ts";
+import { type AdmissionDescription, type MovedDescription } from "./record-codec.ts";
 
 /** Where a payload's bytes lie. */
 export interface PayloadPlace {
@@ -23,7 +22,8 @@ export interface LiveAdmission {
   /** Of its payloads. They count as live until the last entry is done. */
   readonly bytes: number;
   readonly admittedUnixMs: number;
-  readonly client: ClientMetadata;
+  /** As it was written: what is made of it is rarely asked for, and would be garbage of some hundred ms of age. */
+  readonly from: AdmissionDescription["from"];
   /** undefined once completed. */
   readonly entries: (LiveEntry | undefined)[];
   liveCount: number;
@@ -73,6 +73,13 @@ export function newSegmentState(): SegmentState {
   };
 }
 
+export function toLiveEntry(
+  [destination, signal, itemCount, payloadIndex]: AdmissionDescription["entries"][number],
+  places: readonly PayloadPlace[],
+): LiveEntry {
+  return { destination, signal, itemCount, place: places[payloadIndex]! };
+}
+
 export function placesOf(payloads: AdmissionDescription["payloads"], segment: number, from: number): PayloadPlace[] {
   let next = from;
   return payloads.map(([size, checksum]) => {
@@ -84,7 +91,7 @@ export function placesOf(payloads: AdmissionDescription["payloads"], segment: nu
 
 export function toMovable(
   sequence: number,
-  { admittedUnixMs, client, entries }: LiveAdmission,
+  { admittedUnixMs, from, entries }: LiveAdmission,
   marks: LatestMarks<LiveEntry>,
 ): Movable {
   const places: PayloadPlace[] = [];
@@ -97,7 +104,6 @@ export function toMovable(
     itemCounts[payloadIndex] = entry.itemCount;
     tuples.push([index, entry.destination, entry.signal, entry.itemCount, payloadIndex]);
   }
-  const from = describeClient(client, client.names());
   const description = {
     of: sequence,
     at: admittedUnixMs,

@@ -11,6 +11,7 @@ import {
   type PayloadPlace,
   placesOf,
   type SegmentState,
+  toLiveEntry,
   toMovable,
 } from "./live-records.ts";
 import type { NotedCompletion } from "./recent-file.ts";
@@ -86,22 +87,21 @@ export class LogState {
   }
 
   applyAdmission(sequence: number, description: AdmissionDescription, segment: number, payloadOffset: number): void {
-    const places = placesOf(description.payloads, segment, payloadOffset);
-    const entries = description.entries.map(([destination, signal, itemCount, payloadIndex]) => {
-      return { destination, signal, itemCount, place: places[payloadIndex]! };
-    });
+    const { at, from, payloads, entries, evicted = NONE, seen = NONE, state = NONE, ledger = NONE } = description;
     if (entries.length > 0) {
-      const client = toClient(description.from);
-      this.#addAdmission(sequence, { admittedUnixMs: description.at, client, entries }, segment, places);
+      const places = placesOf(payloads, segment, payloadOffset);
+      const live = entries.map((entry) => toLiveEntry(entry, places));
+      this.#addAdmission(sequence, { admittedUnixMs: at, from, entries: live }, segment, places);
+      for (let index = 0; index < entries.length; index += 1) {
+        const letter = entries[index]![4];
+        if (letter === undefined) continue;
+        this.#marks.set(live[index]!, { ref: { sequence, index }, deadLetter: toDeadLetter(letter) }, segment);
+      }
     }
-    for (const [index, [, , , , letter]] of description.entries.entries()) {
-      if (letter === undefined) continue;
-      this.#marks.set(entries[index]!, { ref: { sequence, index }, deadLetter: toDeadLetter(letter) }, segment);
-    }
-    for (const tuple of description.evicted ?? []) this.#complete(toRef(tuple), segment);
-    for (const tuple of description.seen ?? []) this.#segment(segment).seen.push(toKey(tuple));
-    for (const tuple of description.state ?? []) this.#setState(toState(tuple), segment);
-    this.#addTotals(this.#segment(segment).totals, description.ledger ?? []);
+    for (const tuple of evicted) this.#complete(toRef(tuple), segment);
+    for (const tuple of seen) this.#segment(segment).seen.push(toKey(tuple));
+    for (const tuple of state) this.#setState(toState(tuple), segment);
+    this.#addTotals(this.#segment(segment).totals, ledger);
   }
 
   applyCompletion(completion: CompletionDescription, segment: number): void {
@@ -121,7 +121,7 @@ export class LogState {
     }
     const former = this.#admissions.get(of);
     if (former !== undefined) this.#removeAdmission(of, former);
-    this.#addAdmission(of, { admittedUnixMs: at, client: toClient(from), entries }, segment, places);
+    this.#addAdmission(of, { admittedUnixMs: at, from, entries }, segment, places);
     this.#applyMarks(moved, segment);
     this.#segment(segment).moved.push(of);
     this.#movedTo.set(of, segment);
@@ -165,7 +165,9 @@ export class LogState {
   }
 
   /** Segments in which nothing is live, but for the active one. */
-  deadSegments(active: number): number[] {
+  deadSegments(active: number): readonly number[] {
+    // Asked before each write: mostly there is the active one alone.
+    if (this.#segments.size <= 1 && this.#segments.has(active)) return NONE;
     const dead: number[] = [];
     for (const [segment, { liveCount }] of this.#segments)
       if (liveCount === 0 && segment !== active) dead.push(segment);
@@ -240,10 +242,11 @@ export class LogState {
 
   tell(visitor: ReplayVisitor, nowMs: number): void {
     for (const [sequence, admission] of [...this.#admissions].toSorted(([a], [b]) => a - b)) {
+      const client = toClient(admission.from);
       for (const [index, entry] of admission.entries.entries()) {
         const signal = entry === undefined ? undefined : knownSignal(entry.signal);
         if (entry === undefined || signal === undefined) continue;
-        const { admittedUnixMs, client } = admission;
+        const { admittedUnixMs } = admission;
         const { destination, itemCount, place } = entry;
         const ref = { sequence, index };
         const told = { ref, destination, signal, itemCount, size: place.size, admittedUnixMs, client };
@@ -274,13 +277,15 @@ export class LogState {
 
   #addAdmission(
     sequence: number,
-    admission: Pick<LiveAdmission, "admittedUnixMs" | "client" | "entries">,
+    { admittedUnixMs, from, entries }: Pick<LiveAdmission, "admittedUnixMs" | "from" | "entries">,
     segment: number,
     places: readonly PayloadPlace[],
   ): void {
-    const liveCount = admission.entries.filter((entry) => entry !== undefined).length;
-    const bytes = places.reduce((sum, { size }) => sum + size, 0);
-    this.#admissions.set(sequence, { ...admission, segment, liveCount, bytes });
+    let liveCount = 0;
+    for (const entry of entries) if (entry !== undefined) liveCount += 1;
+    let bytes = 0;
+    for (const { size } of places) bytes += size;
+    this.#admissions.set(sequence, { segment, bytes, admittedUnixMs, from, entries, liveCount });
     const state = this.#segment(segment);
     state.liveCount += liveCount;
     state.liveBytes += bytes;
@@ -346,6 +351,9 @@ export class LogState {
   }
 
   #addTotals(totals: Map<string, number>, deltas: Iterable<readonly [string, number]>): void {
-    for (const [counter, items] of deltas) totals.set(counter, (totals.get(counter) ?? 0) + items);
+    for (const delta of deltas) totals.set(delta[0], (totals.get(delta[0]) ?? 0) + delta[1]);
   }
 }
+
+/** Of what most records have none of. */
+const NONE: readonly never[] = [];

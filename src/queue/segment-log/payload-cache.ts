@@ -17,6 +17,10 @@ export class PayloadCache {
   add(key: number, payload: EncodedPayload, users: number): void {
     this.#held.set(key, { payload, users });
     this.#bytes += payload.size;
+    if (this.#bytes > this.#bytesMax) this.#dropOldest();
+  }
+
+  #dropOldest(): void {
     for (const [oldest, { payload: old }] of this.#held) {
       if (this.#bytes <= this.#bytesMax) break;
       this.#held.delete(oldest);

@@ -114,6 +114,8 @@ export interface CheckpointDescription extends MarksDescription {
   readonly holds?: readonly HeldTuple[];
 }
 
+const NO_HEADERS: AdmissionDescription["from"][2] = {};
+
 export interface EncodedAdmission {
   readonly description: AdmissionDescription;
   /** Each distinct payload once. */
@@ -121,20 +123,27 @@ export interface EncodedAdmission {
 }
 
 /** `headerNames`: of the sender's headers only these are written; others may be secrets. */
-export function describeAdmission(record: AdmissionRecord, headerNames: readonly string[]): EncodedAdmission {
-  const payloads = [...new Set(record.entries.map((entry) => entry.payload))];
-  const entries = record.entries.map((entry) => toEntryTuple(entry, payloads));
-  const description: AdmissionDescription = {
+export function describeAdmission(record: AdmissionRecord, headerNames: readonly string[] = []): EncodedAdmission {
+  const payloads = distinctPayloads(record.entries);
+  const description: Writable<AdmissionDescription> = {
     at: record.admittedUnixMs,
     from: describeClient(record.client, headerNames),
-    entries,
+    entries: record.entries.map((entry) => toEntryTuple(entry, payloads)),
     payloads: payloads.map(({ slices, size }) => [size, checksumOf(slices)] as const),
-    ...(record.evicted.length > 0 && { evicted: record.evicted.map(toRefTuple) }),
-    ...(record.seen.length > 0 && { seen: record.seen.map(toKeyTuple) }),
-    ...(record.state.length > 0 && { state: record.state.map(toStateTuple) }),
-    ...(record.ledger.length > 0 && { ledger: record.ledger.map(toDeltaTuple) }),
   };
+  if (record.evicted.length > 0) description.evicted = record.evicted.map(toRefTuple);
+  if (record.seen.length > 0) description.seen = record.seen.map(toKeyTuple);
+  if (record.state.length > 0) description.state = record.state.map(toStateTuple);
+  if (record.ledger.length > 0) description.ledger = record.ledger.map(toDeltaTuple);
   return { description, payloads };
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Mostly there is one entry, and nothing to compare. */
+function distinctPayloads(entries: readonly StoredEntry[]): readonly EncodedPayload[] {
+  if (entries.length === 1) return [entries[0]!.payload];
+  return [...new Set(entries.map((entry) => entry.payload))];
 }
 
 export function describeCompletion({ entries, marks = [], ledger }: CompletionRecord): CompletionDescription {
@@ -210,8 +219,9 @@ export function toState([owner, key, value]: StateTuple): StateChange {
   return { owner, key, value: value === null ? undefined : Buffer.from(value, "base64") };
 }
 
-export function describeClient(client: ClientMetadata, headerNames: Iterable<string>): AdmissionDescription["from"] {
-  const headers = Object.fromEntries(Array.from(headerNames, (name) => [name, client.get(name)]));
+export function describeClient(client: ClientMetadata, headerNames: readonly string[]): AdmissionDescription["from"] {
+  if (headerNames.length === 0) return [client.transport, client.address, NO_HEADERS];
+  const headers = Object.fromEntries(headerNames.map((name) => [name, client.get(name)]));
   return [client.transport, client.address, headers];
 }
 

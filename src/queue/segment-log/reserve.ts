@@ -33,6 +33,10 @@ export class Reserve {
     this.#settings = settings;
   }
 
+  get isThere(): boolean {
+    return this.#isThere;
+  }
+
   get bytes(): number {
     return this.#isThere ? this.#settings.bytes : 0;
   }

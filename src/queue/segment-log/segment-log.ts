@@ -17,6 +17,7 @@ import {
   describeAdmission,
   describeCompletion,
   type MovedDescription,
+  toRef,
 } from "./record-codec.ts";
 import { type CommittedMark, RecentFile } from "./recent-file.ts";
 import { estimateBytes, isBoundedRecord } from "./record-room.ts";
@@ -70,7 +71,7 @@ interface Written {
   readonly description: object;
   readonly payloads: readonly EncodedPayload[];
   /** The description as JSON, where it is known already. */
-  readonly bytes?: Buffer;
+  readonly bytes?: Buffer | undefined;
 }
 
 /**
@@ -186,16 +187,15 @@ export class SegmentLog implements QueueStorage {
   }
 
   async #append(records: readonly StoredRecord[]): Promise<number> {
-    if (records.some(isBoundedRecord)) await this.#makeRoom(records);
+    if (!this.#reserve.isThere || !this.#hasRoom(records)) await this.#makeRoom(records);
     const dead = this.#state.deadSegments(this.#writer.segment);
     const isBeginning = this.#writer.isBetweenSegments && records.length + dead.length > 0;
-    const before = [...this.#checkpoint(dead, isBeginning), ...(await this.#moves())];
+    const before = this.#checkpoint(dead, isBeginning);
+    if (this.#tidySegment !== this.#writer.segment) before.push(...(await this.#moves()));
     // Used up even where the write fails: a number never names two records.
     const first = this.#nextSequence + before.length;
-    const frames = [...before, ...records.map((record) => this.#describe(record))].map((frame, index): Written => {
-      return { ...frame, sequence: this.#nextSequence + index };
-    });
-    this.#nextSequence += frames.length;
+    const frames = before.map((frame) => this.#numbered(frame));
+    for (const record of records) frames.push(this.#numbered(this.#describe(record)));
     if (frames.length === 0) return first;
     const encoded = frames.map(encode);
     const { segment, offset, former } = await this.#writer.write(encoded);
@@ -214,6 +214,10 @@ export class SegmentLog implements QueueStorage {
     return { segment, size, frameCount, firstSequence: this.#firstSequence, nextSequence: this.#nextSequence };
   }
 
+  #numbered({ kind, description, payloads, bytes }: Unnumbered): Written {
+    return { kind, sequence: this.#nextSequence++, description, payloads, bytes };
+  }
+
   /** Rejects at once what comes right after writes that failed twice. */
   #assertRested(): void {
     const failures = this.#failures;
@@ -223,6 +227,7 @@ export class SegmentLog implements QueueStorage {
 
   /** Where there is none for the records, segments that count no more are removed first. */
   async #makeRoom(records: readonly StoredRecord[]): Promise<void> {
+    if (!records.some(isBoundedRecord)) return;
     try {
       await this.#reserve.ensure();
       this.#assertRoom(records);
@@ -241,9 +246,14 @@ export class SegmentLog implements QueueStorage {
     return true;
   }
 
+  #hasRoom(records: readonly StoredRecord[]): boolean {
+    const { bytesMax } = this.#settings;
+    return bytesMax === undefined || this.bytes + estimateBytes(records) <= bytesMax;
+  }
+
   #assertRoom(records: readonly StoredRecord[]): void {
+    if (this.#hasRoom(records)) return;
     const { bytesMax, folder } = this.#settings;
-    if (bytesMax === undefined || this.bytes + estimateBytes(records) <= bytesMax) return;
     throw new Error(
       `${folder} holds ${this.bytes} bytes of at most ${bytesMax} (max_size); it has room again when destinations take their data`,
     );
@@ -260,7 +270,7 @@ export class SegmentLog implements QueueStorage {
   /** While it reads, nothing changes: one append runs at a time, and only appends change the state. */
   async #moves(): Promise<Unnumbered[]> {
     const active = this.#writer.segment;
-    if (active === 0 || this.#tidySegment === active) return [];
+    if (active === 0) return [];
     const loads = [...this.#files.sizes]
       .filter(([segment]) => segment !== active)
       .map(([segment, size]) => ({ segment, size, liveBytes: this.#state.liveBytes(segment) }));
@@ -290,13 +300,14 @@ export class SegmentLog implements QueueStorage {
       const noted = this.#recent.describedNote(record) ?? { description: describeCompletion(record) };
       return { kind: "completion", ...noted, payloads: [] };
     }
-    return { kind: "admission", ...describeAdmission(record, this.#settings.headerNames ?? []) };
+    return { kind: "admission", ...describeAdmission(record, this.#settings.headerNames) };
   }
 
   /** As a replay would. */
   #applyAll(frames: readonly Written[], encoded: readonly EncodedFrame[], segment: number, offset: number): void {
     let at = offset;
-    for (const [index, { size, payloadOffset }] of encoded.entries()) {
+    for (let index = 0; index < encoded.length; index += 1) {
+      const { size, payloadOffset } = encoded[index]!;
       this.#apply(frames[index]!, segment, at + payloadOffset);
       at += size;
     }
@@ -315,7 +326,7 @@ export class SegmentLog implements QueueStorage {
       this.#state.applyMoved(moved, segment, payloadOffset);
     } else {
       const admission = description as AdmissionDescription;
-      this.#releaseAll(admission.evicted ?? []);
+      if (admission.evicted !== undefined) this.#releaseAll(admission.evicted);
       this.#state.applyAdmission(sequence, admission, segment, payloadOffset);
       this.#keep(admission, payloads, { segment, offset: payloadOffset });
     }
@@ -327,16 +338,18 @@ export class SegmentLog implements QueueStorage {
     { segment, offset }: Pick<PayloadPlace, "segment" | "offset">,
   ): void {
     let at = offset;
-    for (const [index, payload] of payloads.entries()) {
-      const users = entries.filter(([, , , payloadIndex]) => payloadIndex === index).length;
+    for (let index = 0; index < payloads.length; index += 1) {
+      const payload = payloads[index]!;
+      let users = 0;
+      for (const entry of entries) if (entry[3] === index) users += 1;
       this.#cache.add(cacheKey({ segment, offset: at }), payload, users);
       at += payload.size;
     }
   }
 
   #releaseAll(refs: CompletionDescription["done"]): void {
-    for (const [sequence, index] of refs) {
-      const found = this.#state.place({ sequence, index });
+    for (const ref of refs) {
+      const found = this.#state.place(toRef(ref));
       if (found !== undefined) this.#cache.release(cacheKey(found.place));
     }
   }

@@ -1,4 +1,4 @@
-import type { Disk, DiskFile } from "./disk.ts";
+import type { Disk, SyncedFile } from "./disk.ts";
 import { encodeFileHeader, type EncodedFrame, FILE_HEADER_BYTES, type SegmentEnd } from "./format.ts";
 import { codeOf, type SegmentFiles, segmentName } from "./segment-files.ts";
 
@@ -12,7 +12,7 @@ interface SegmentWriterSettings {
 
 interface Active {
   readonly segment: number;
-  readonly file: DiskFile;
+  readonly file: SyncedFile;
   /** As its header says it. */
   readonly former: SegmentEnd | undefined;
   /** Where the next frame goes; everything before it is synced. */
@@ -28,10 +28,10 @@ interface Place {
 }
 
 /**
- * Writes groups of frames, each with one writev() and one fdatasync(); a group counts only after both. If either fails
- * the segment is closed and never written or synced again: a second fdatasync may report success for pages that are
- * gone. The next segment's header says how far the failed one counts, so that what may stand behind that is not read;
- * where that next one goes first, a checkpoint says it (known-ends.ts).
+ * Writes groups of frames, each with one synced write; a group counts only after it. If it fails the segment is closed and
+ * never written or synced again: a second fdatasync may report success for pages that are gone. The next segment's header
+ * says how far the failed one counts, so that what may stand behind that is not read; where that next one goes first, a
+ * checkpoint says it (known-ends.ts).
  */
 export class SegmentWriter {
   readonly #settings: SegmentWriterSettings;
@@ -78,17 +78,15 @@ export class SegmentWriter {
   }
 
   async #writeOnce(frames: readonly EncodedFrame[]): Promise<Place> {
-    const active = await this.#activeSegment();
+    const active = this.#active === undefined || this.isBetweenSegments ? await this.#begin() : this.#active;
     const offset = active.size;
-    const slices = frames.flatMap((frame) => frame.slices);
     try {
-      await active.file.write(slices, offset);
-      await active.file.sync();
+      await active.file.write(frames.length === 1 ? frames[0]!.slices : slicesOf(frames), offset);
     } catch (error) {
       await this.#abandon(active);
       throw error;
     }
-    active.size = frames.reduce((end, { size }) => end + size, offset);
+    for (const { size } of frames) active.size += size;
     active.frameCount += frames.length;
     this.#settings.files.setSize(active.segment, active.size);
     return { segment: active.segment, offset, former: active.former };
@@ -101,17 +99,15 @@ export class SegmentWriter {
     await active?.file.close();
   }
 
-  async #activeSegment(): Promise<Active> {
-    if (this.#active !== undefined && !this.isBetweenSegments) return this.#active;
+  async #begin(): Promise<Active> {
     // Closed first: should anything here fail, the next group tries with another new file.
     await this.close();
     const segment = ++this.#lastSegment;
     const { disk, folder, files } = this.#settings;
-    const file = await disk.create(folder, segmentName(segment));
+    const file = await disk.createSynced(folder, segmentName(segment));
     const former = this.#former;
     try {
       await file.write([encodeFileHeader(segment, former)], 0);
-      await file.sync();
       await disk.syncFolder(folder);
     } catch (error) {
       await this.#discard(segment, file);
@@ -134,13 +130,19 @@ export class SegmentWriter {
   }
 
   /** A file in which nothing counts must not stay: a full disk would gather one with each attempt. */
-  async #discard(segment: number, file: DiskFile): Promise<boolean> {
+  async #discard(segment: number, file: SyncedFile): Promise<boolean> {
     const { disk, folder, files } = this.#settings;
     await ignoringFailure(file.close());
     const isRemoved = await ignoringFailure(disk.remove(folder, segmentName(segment)));
     if (isRemoved) files.forget(segment);
     return isRemoved;
   }
+}
+
+function slicesOf(frames: readonly EncodedFrame[]): readonly Uint8Array[] {
+  const slices: Uint8Array[] = [];
+  for (const frame of frames) for (const slice of frame.slices) slices.push(slice);
+  return slices;
 }
 
 /** On a way out of a failure that is reported already: false where this fails too. */

@@ -8,7 +8,7 @@
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
-import { type Disk, type DiskFile, nodeDisk } from "../../../src/queue/segment-log/disk.ts";
+import { type Disk, type DiskFile, nodeDisk, syncedFile } from "../../../src/queue/segment-log/disk.ts";
 
 /** What is wrong with the disk now: the text of the control file, which is not there while all is well. */
 type Trouble = "disk_full" | "disk_error" | undefined;
@@ -38,6 +38,17 @@ export interface FaultyDiskSettings {
 }
 
 function createFaultyDisk({ disk, trouble, isSyncing }: FaultyDiskSettings): Disk {
+  const create: Disk["create"] = async (folder, name) => {
+    if (trouble() === "disk_full") throw diskError("ENOSPC", "no space left on device");
+    const path = join(folder, name);
+    await removeLeftOver(disk, folder, name);
+    const file = await disk.create(folder, name + UNSYNCED);
+    const cached: CachedFile = { writes: [], isNameSynced: false };
+    cache.set(path, cached);
+    const written = new FaultyFile(file, cached, trouble, isSyncing);
+    // What the gateway writes without a sync a kill leaves alone: that only a power cut takes.
+    return Object.assign(written, { writeNow: file.writeNow.bind(file) });
+  };
   return {
     ...disk,
     list: async (folder) => {
@@ -46,17 +57,9 @@ function createFaultyDisk({ disk, trouble, isSyncing }: FaultyDiskSettings): Dis
       const known = names.filter((name) => !name.endsWith(UNSYNCED) || cache.has(join(folder, withoutSuffix(name))));
       return known.map(withoutSuffix);
     },
-    create: async (folder, name) => {
-      if (trouble() === "disk_full") throw diskError("ENOSPC", "no space left on device");
-      const path = join(folder, name);
-      await removeLeftOver(disk, folder, name);
-      const file = await disk.create(folder, name + UNSYNCED);
-      const cached: CachedFile = { writes: [], isNameSynced: false };
-      cache.set(path, cached);
-      const written = new FaultyFile(file, cached, trouble, isSyncing);
-      // What the gateway writes without a sync a kill leaves alone: that only a power cut takes.
-      return Object.assign(written, { writeNow: file.writeNow.bind(file) });
-    },
+    create,
+    // Not the real one's: its writes would be synced past this disk.
+    createSynced: async (folder, name) => syncedFile(await create(folder, name)),
     openForReading: async (folder, name) => {
       const cached = cache.get(join(folder, name));
       const file = await disk.openForReading(folder, cached?.isNameSynced === false ? name + UNSYNCED : name);

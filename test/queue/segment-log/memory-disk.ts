@@ -1,4 +1,10 @@
-import type { Disk, DiskFile, WrittenFile } from "../../../src/queue/segment-log/disk.ts";
+import {
+  type Disk,
+  type DiskFile,
+  type SyncedFile,
+  syncedFile,
+  type WrittenFile,
+} from "../../../src/queue/segment-log/disk.ts";
 
 interface Stored {
   /** As a reader sees it. */
@@ -55,6 +61,10 @@ export class MemoryDisk implements Disk {
     this.files.set(path, stored);
     this.#created.add(path);
     return Promise.resolve(new MemoryFile(this, stored, path));
+  }
+
+  async createSynced(folder: string, name: string): Promise<SyncedFile> {
+    return syncedFile(await this.create(folder, name));
   }
 
   openForReading(folder: string, name: string): Promise<DiskFile> {
