@@ -9,6 +9,7 @@ import type { Meter } from "./meter.ts";
 import type { ProxyEnvironment } from "./proxy-environment.ts";
 import type { Sender } from "./sender.ts";
 import type { Signal } from "./signal.ts";
+import type { UnreadRefusal } from "./unread-request.ts";
 
 /** Handed to every component when it is created; has no side effects. */
 export interface Settings {
@@ -58,6 +59,8 @@ export interface Host {
   readonly sockets?: ListeningSockets;
   /** Reported by memory_limiter; a condition of room for all doors, not an error thrown at a batch. */
   reportPressure(reporter: string, pressure: Pressure): void;
+  /** For the ledger: a request that a door refused before anybody knew how many items were in it. */
+  refusedUnread(refusal: UnreadRefusal): void;
   /** Tells people what a component listens on; the start-up banner shows it. `address` is "127.0.0.1:4317" or a URL. */
   reportListening(listening: Listening): void;
   /**

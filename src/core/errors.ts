@@ -1,3 +1,5 @@
+import type { UnreadReason } from "./unread-request.ts";
+
 /**
  * Why a batch was not taken. One table in net/ turns a kind into a gRPC or HTTP answer, and the answers of backends into a kind.
  *
@@ -26,6 +28,8 @@ const RETRYABLE_KINDS: ReadonlySet<ConsumeErrorKind> = new Set(["refused", "retr
 export interface ConsumeErrorSettings {
   /** How long the other side asked us to wait (RetryInfo, `Retry-After`), in milliseconds. */
   readonly retryAfterMs?: number;
+  /** What a door counts the request under that it refuses for this; the kind says it where there is none. */
+  readonly reason?: UnreadReason;
   readonly cause?: unknown;
 }
 
@@ -34,11 +38,13 @@ export class ConsumeError extends Error {
   override readonly name = "ConsumeError";
   readonly kind: ConsumeErrorKind;
   readonly retryAfterMs: number | undefined;
+  readonly reason: UnreadReason | undefined;
 
   constructor(kind: ConsumeErrorKind, message: string, settings: ConsumeErrorSettings = {}) {
     super(message, settings.cause === undefined ? undefined : { cause: settings.cause });
     this.kind = kind;
     this.retryAfterMs = settings.retryAfterMs;
+    this.reason = settings.reason;
   }
 
   get isRetryable(): boolean {

@@ -3,6 +3,7 @@ import type { Endpoint } from "../config/endpoint.ts";
 import type { ClientMetadata } from "../core/client-metadata.ts";
 import type { Clock } from "../core/clock.ts";
 import type { DoorBudget } from "../core/component.ts";
+import type { UnreadRequest } from "../core/unread-request.ts";
 import type { ListenSettings } from "./listener.ts";
 
 /** One unary call, as a handler sees it. */
@@ -56,6 +57,8 @@ export const GRPC_KEEPALIVE_DEFAULT: GrpcKeepalive = {
 export interface GrpcDoorObserver {
   /** A request broke off before its message was whole. */
   onAbortedRequest(): void;
+  /** A request for one of the methods was refused before its handler had the message. */
+  onRefusedUnread(request: UnreadRequest): void;
   /** A client was cut off for what it did to us; `reason` is a sentence without anything the client wrote. */
   onEndedConnection(address: string, reason: string): void;
 }

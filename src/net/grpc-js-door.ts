@@ -7,6 +7,7 @@ import { ClientMetadata } from "../core/client-metadata.ts";
 import type { DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
+import type { UnreadReason } from "../core/unread-request.ts";
 import { boundedHeaders, plainAddress } from "./client-headers.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "./grpc-door.ts";
 import type { GrpcDoor, GrpcDoorSettings, GrpcHandler, GrpcKeepalive } from "./grpc-door.ts";
@@ -15,6 +16,7 @@ import { canTakeNotice, writeNotice } from "./http2-farewell.ts";
 import { closeListening, listen } from "./listener.ts";
 import { encodeStatus } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
+import { unreadReason } from "./unread-reason.ts";
 
 /**
  * Taken before the body is read, whose size gRPC does not declare; corrected when the message is there. The bet: most
@@ -113,10 +115,18 @@ export class GrpcJsDoor implements GrpcDoor {
     });
     const timeoutAt = Number(call.getDeadline());
     const deadline = Number.isFinite(timeoutAt) ? timeoutAt : clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
-    const lease = await budget.acquire(FIRST_LEASE_BYTES, deadline, abort.signal);
+    // How large the message is to be, gRPC says in front of it, where grpc-js alone reads.
+    const tell = (reason: UnreadReason): void => {
+      if (!abort.signal.aborted) observer?.onRefusedUnread({ reason, bytes: 0 });
+    };
+    const lease = await budget.acquire(FIRST_LEASE_BYTES, deadline, abort.signal).catch((error: unknown) => {
+      tell(unreadReason(ConsumeError.from(error)));
+      throw error;
+    });
     try {
       const request = await readMessage(call, lease).catch((error: unknown) => {
         if (error instanceof ConsumeError && error.isRetryable) observer?.onAbortedRequest();
+        else tell("protocol");
         throw error;
       });
       const client = clientOf(call, this.#settings.includeMetadata);

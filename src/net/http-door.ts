@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import type { DoorBudget } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
+import type { UnreadReason, UnreadRequest } from "../core/unread-request.ts";
 import { boundedHeaders, headerLists, plainAddress } from "./client-headers.ts";
 import { Cors } from "./cors.ts";
 import { BodyTimeoutError, readBody } from "./http-body.ts";
@@ -19,7 +20,9 @@ import { linger } from "./linger.ts";
 import { closeListening, listen } from "./listener.ts";
 import type { ListenSettings } from "./listener.ts";
 import { createServer } from "./node-http.ts";
+import { splitTarget } from "./request-target.ts";
 import type { ServerTls } from "./server-tls.ts";
+import { unreadReason } from "./unread-reason.ts";
 
 /** A request whose body is whole, decompressed and within its bounds. */
 export interface HttpRequest {
@@ -85,6 +88,8 @@ export interface HttpDoorSettings extends ListenSettings {
   readonly fault?: (status: number, message: string, mediaType: string) => HttpAnswer;
   /** Told of every request that was answered. Absent: nothing is measured. */
   readonly observe?: (exchange: HttpExchange) => void;
+  /** Told of a request for a route with a body that was refused before the route had it. */
+  readonly onRefusedUnread?: (request: UnreadRequest) => void;
 }
 
 export interface HttpTimeouts {
@@ -211,7 +216,7 @@ export class HttpDoor {
   #observe(exchange: Exchange, observe: (exchange: HttpExchange) => void): void {
     const { clock, endpoint, tls } = this.#settings;
     const { request, response } = exchange;
-    const { path } = splitUrl(request.url);
+    const { path } = splitTarget(request.url);
     const route = this.#routes.has(path) ? path : undefined;
     const responseBytes = (): number => exchange.responseBytes;
     const [address, isTls] = [endpoint.host, tls !== undefined];
@@ -231,6 +236,7 @@ export class HttpDoor {
     const found = this.#findRoute(request, mediaType);
     if ("status" in found) return found;
     if (found.body !== undefined && !found.body.mediaTypes.includes(mediaType)) {
+      this.#tellUnread(exchange, "request_head");
       const supported = found.body.mediaTypes.join(", ");
       return this.#fault(415, `415 unsupported media type, supported: [${supported}]`, mediaType);
     }
@@ -244,7 +250,7 @@ export class HttpDoor {
   }
 
   #findRoute(request: IncomingMessage, mediaType: string): HttpRoute | HttpAnswer {
-    const methods = this.#routes.get(splitUrl(request.url).path) ?? this.#routes.get(ANY_PATH);
+    const methods = this.#routes.get(splitTarget(request.url).path) ?? this.#routes.get(ANY_PATH);
     if (methods === undefined) return this.#fault(404, "404 page not found", mediaType);
     const route = methods.get(request.method ?? "");
     if (route !== undefined) return route;
@@ -259,12 +265,23 @@ export class HttpDoor {
 
   async #handle(exchange: Exchange, route: HttpRoute, mediaType: string): Promise<HttpAnswer> {
     if (route.body === undefined) return route.handle(this.#describe(exchange, mediaType, NO_BODY));
-    const { body, lease } = await readBody(exchange.request, this.#bodySettings(exchange, route.body));
+    const reading = readBody(exchange.request, this.#bodySettings(exchange, route.body));
+    const { body, lease } = await reading.catch((error: unknown) => {
+      const reason = error instanceof BodyTimeoutError ? "too_slow" : unreadReason(ConsumeError.from(error));
+      this.#tellUnread(exchange, reason);
+      throw error;
+    });
     try {
       return await route.handle(this.#describe(exchange, mediaType, body));
     } finally {
       lease.release();
     }
+  }
+
+  /** Who has gone was not refused. */
+  #tellUnread({ request, signal }: Exchange, reason: UnreadReason): void {
+    if (signal.aborted) return;
+    this.#settings.onRefusedUnread?.({ reason, bytes: Number(request.headers["content-length"] ?? 0) });
   }
 
   #bodySettings(exchange: Exchange, { sizeMax, codings }: NonNullable<HttpRoute["body"]>): BodySettings {
@@ -293,7 +310,7 @@ export class HttpDoor {
       includeMetadata,
     );
     const deadline = clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
-    return { method, ...splitUrl(request.url), headers, mediaType, body, client, deadline, signal };
+    return { method, ...splitTarget(request.url), headers, mediaType, body, client, deadline, signal };
   }
 
   #send(exchange: Exchange, answer: HttpAnswer): void {
@@ -367,16 +384,6 @@ function groupRoutes(routes: readonly HttpRoute[]): ReadonlyMap<string, Readonly
     groups.set(route.path, methods.set(route.method, route));
   }
   return groups;
-}
-
-function splitUrl(target = "/"): { readonly path: string; readonly query: string } {
-  // Proxies may write the whole URL in the request line (RFC 9112, 3.2.2).
-  if (!target.startsWith("/")) {
-    const url = URL.parse(target);
-    return { path: url?.pathname ?? target, query: url?.search.slice(1) ?? "" };
-  }
-  const mark = target.indexOf("?");
-  return mark < 0 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
 function parseMediaType(header = ""): string {

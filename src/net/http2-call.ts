@@ -4,6 +4,7 @@ import { ClientMetadata } from "../core/client-metadata.ts";
 import type { DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
+import type { UnreadReason } from "../core/unread-request.ts";
 import { boundedHeaders } from "./client-headers.ts";
 import type { GrpcCall, GrpcDoorSettings, GrpcHandler } from "./grpc-door.ts";
 import { GrpcMessageReader } from "./grpc-message.ts";
@@ -16,6 +17,7 @@ import { decodeLeased } from "./leased-decode.ts";
 import { GRPC_CODES } from "./rpc-status.ts";
 import type { RpcStatus } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
+import { unreadReason } from "./unread-reason.ts";
 
 /** What a call needs of its connection and its door. */
 export interface Http2CallHost {
@@ -140,7 +142,8 @@ export class Http2Call implements GrpcCall {
       receivedSize < ((nowMs - this.#leasedAtMs - bodyGraceMs) * bodyBytesPerSecondMin) / 1000;
     if (isSlow || nowMs >= this.#phaseEndMs) {
       const came = declaredSize < 0 ? "nothing" : `${receivedSize} of ${declaredSize} bytes`;
-      return this.#refuse(toRpcStatus(new ConsumeError("retryable", `the message comes too slowly: ${came} came`)));
+      const message = `the message comes too slowly: ${came} came`;
+      return this.#refuseUnread(new ConsumeError("retryable", message, { reason: "too_slow" }));
     }
     // While it waits for its lease nobody reads the stream, so this is where too much shows.
     if (declaredSize >= 0 && receivedSize + this.#stream.readableLength > declaredSize) this.#refuseSecondMessage();
@@ -155,7 +158,10 @@ export class Http2Call implements GrpcCall {
       ...(elsewhere !== undefined && { elsewhere }),
     });
     if (head.kind === "http") return this.#answerHttp(head);
-    if (head.kind === "status") return this.#refuse(head.status);
+    if (head.kind === "status") {
+      if (methods.has(headers[":path"] ?? "")) this.#tellUnread("request_head");
+      return this.#refuse(head.status);
+    }
     const nowMs = settings.clock.nowMs();
     this.#handler = head.handler;
     this.#coding = head.coding;
@@ -189,7 +195,7 @@ export class Http2Call implements GrpcCall {
     this.#phaseEndMs = Number.POSITIVE_INFINITY;
     this.#acquire(declaredSize).then(
       (lease) => this.#onLease(lease),
-      (error: unknown) => this.#refuse(toRpcStatus(ConsumeError.from(error))),
+      (error: unknown) => this.#refuseUnread(ConsumeError.from(error)),
     );
   }
 
@@ -240,6 +246,9 @@ export class Http2Call implements GrpcCall {
     const decoded = await decodeLeased(coding, this.#reader.take(), {
       sizeMax: this.#host.settings.messageBytesMax,
       acquire: (bytes) => this.#acquire(bytes),
+    }).catch((error: unknown) => {
+      if (this.#phase === "handling") this.#tellUnread(unreadReason(ConsumeError.from(error)));
+      throw error;
     });
     this.#release();
     this.#lease = decoded.lease;
@@ -255,6 +264,17 @@ export class Http2Call implements GrpcCall {
     stream.respond(SUCCESS_HEADERS, WITH_TRAILERS);
     stream.on("wantTrailers", sendOkTrailers);
     stream.end(frameMessage(response));
+  }
+
+  /** Before the handler had the message. */
+  #refuseUnread(error: ConsumeError): void {
+    if (this.#phase !== "reading") return;
+    this.#tellUnread(unreadReason(error));
+    this.#refuse(toRpcStatus(error));
+  }
+
+  #tellUnread(reason: UnreadReason): void {
+    this.#host.settings.observer?.onRefusedUnread({ reason, bytes: Math.max(0, this.#reader.declaredSize) });
   }
 
   /** The call ends with this status; trailers-only, since no message of ours has left. */
@@ -297,6 +317,7 @@ export class Http2Call implements GrpcCall {
   }
 
   #refuseProtocol(message: string): void {
+    if (this.#phase === "reading") this.#tellUnread("protocol");
     this.#refuse({ code: GRPC_CODES.INTERNAL, message });
   }
 
@@ -307,16 +328,17 @@ export class Http2Call implements GrpcCall {
 
   #refuseTooLarge(size: number): void {
     const message = `the request message is ${size} bytes, over the limit of ${this.#host.settings.messageBytesMax} bytes; send smaller batches`;
-    this.#refuse(toRpcStatus(new ConsumeError("too_large", message)));
+    this.#refuseUnread(new ConsumeError("too_large", message));
   }
 
   #refuseFull(): void {
     const message = `no room at the doors: requests that wait hold ${this.#host.unleased.bytes} bytes`;
-    this.#refuse(toRpcStatus(new ConsumeError("refused", message)));
+    this.#refuseUnread(new ConsumeError("refused", message, { reason: "waiting_requests" }));
   }
 
   /** The client's time is over. The handler is told; it gives the lease back when it is done. */
   #expire(): void {
+    if (this.#phase === "reading") this.#tellUnread("deadline");
     this.#refuse({ code: GRPC_CODES.DEADLINE_EXCEEDED, message: "the client's deadline has passed" });
     this.#abort?.abort();
   }

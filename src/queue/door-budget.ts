@@ -62,7 +62,7 @@ export class SharedDoorBudget implements DoorBudget {
   /** From now on nobody waits: those who do are refused, and so is who would have to. */
   refuseWaiting(): void {
     this.#isClosed = true;
-    this.#refuseAll(() => new ConsumeError("refused", "shutting down", { retryAfterMs: RETRY_AFTER_MS_DEFAULT }));
+    this.#refuseAll(() => stopRefusal());
   }
 
   #fits(bytes: number): boolean {
@@ -71,7 +71,7 @@ export class SharedDoorBudget implements DoorBudget {
 
   /** The waiter's bytes are taken by the walk that admits it, so that nobody gets between it and its lease. */
   #wait(bytes: number, deadline: number, signal: AbortSignal): Promise<void> {
-    if (this.#isClosed) return Promise.reject(new ConsumeError("refused", "shutting down"));
+    if (this.#isClosed) return Promise.reject(stopRefusal());
     if (signal.aborted) return Promise.reject(goneRefusal());
     return new Promise((resolve, reject) => {
       const leave = (): void => {
@@ -105,7 +105,7 @@ export class SharedDoorBudget implements DoorBudget {
   #fullRefusal(): ConsumeError {
     if (this.pressure !== "none") return memoryRefusal();
     const message = `no room at the doors: ${this.#bytesInFlight} of ${this.#bytesMax} bytes are in flight`;
-    return new ConsumeError("refused", message, { retryAfterMs: RETRY_AFTER_MS_DEFAULT });
+    return new ConsumeError("refused", message, { retryAfterMs: RETRY_AFTER_MS_DEFAULT, reason: "bytes_in_flight" });
   }
 
   #change(bytes: number): void {
@@ -157,7 +157,13 @@ class Lease implements DoorLease {
 
 function memoryRefusal(): ConsumeError {
   // The Collector's words, which its users search for.
-  return new ConsumeError("refused", "data refused due to high memory usage", { retryAfterMs: RETRY_AFTER_MS_DEFAULT });
+  const message = "data refused due to high memory usage";
+  return new ConsumeError("refused", message, { retryAfterMs: RETRY_AFTER_MS_DEFAULT, reason: "memory" });
+}
+
+function stopRefusal(): ConsumeError {
+  const settings = { retryAfterMs: RETRY_AFTER_MS_DEFAULT, reason: "shutting_down" } as const;
+  return new ConsumeError("refused", "shutting down", settings);
 }
 
 function goneRefusal(): ConsumeError {

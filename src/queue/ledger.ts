@@ -9,11 +9,15 @@ import { type AccountKind, LedgerMetrics } from "./ledger-metrics.ts";
 import { PipelineAccount } from "./pipeline-account.ts";
 import type { PipelineLine, PipelineStage } from "./pipeline-account.ts";
 import type { LedgerDelta } from "./storage.ts";
+import { UnreadAccount } from "./unread-account.ts";
+import type { UnreadIdentity, UnreadLine } from "./unread-account.ts";
 
 export interface LedgerSnapshot {
   readonly destinations: readonly DestinationLine[];
   readonly pipelines: readonly PipelineLine[];
   readonly receivers: readonly ReceiverLine[];
+  /** In requests: no equation has them. */
+  readonly unread: readonly UnreadLine[];
 }
 
 interface AccountIdentity {
@@ -28,6 +32,9 @@ interface AccountIdentity {
 /** Between the parts of a counter's id. No id of a component holds this character. */
 const SEPARATOR = "\u001f";
 
+/** The kind of account in an id of what was refused unread. */
+const UNREAD = "unread";
+
 /**
  * Where every item went. Each account has an equation (see its class); balance() checks all of them.
  * The counters that the Collector also has are its metrics at the same time, so the two cannot disagree.
@@ -40,6 +47,7 @@ export class Ledger {
   readonly #destinations = new Map<string, DestinationAccount>();
   readonly #pipelines = new Map<string, PipelineAccount>();
   readonly #receivers = new Map<string, ReceiverAccount>();
+  readonly #unread = new Map<string, UnreadAccount>();
   readonly #exporters = new Map<string, ExporterMetrics>();
 
   constructor(meter: Meter) {
@@ -93,6 +101,18 @@ export class Ledger {
     });
   }
 
+  /** Few: receivers, doors and reasons are known before the first request. */
+  unread(identity: UnreadIdentity): UnreadAccount {
+    const { receiver, transport, reason } = identity;
+    return getOrMake(this.#unread, `${receiver} ${transport} ${reason}`, () => {
+      const metrics = this.#unreadMetrics({ receiver, transport, reason });
+      return new UnreadAccount(identity, (name) => {
+        const id = [UNREAD, receiver, transport, reason, name].join(SEPARATOR);
+        return getOrMake(this.#counters, id, () => new LedgerCounter(id, metrics[name]));
+      });
+    });
+  }
+
   /** Metric of what did not even get into a queue; the sender was refused, or a best-effort queue was full. */
   enqueueFailed(exporter: string, signal: Signal): Counter {
     const name = `otelcol_exporter_enqueue_failed_${ITEM_NAMES[signal]}`;
@@ -137,6 +157,7 @@ export class Ledger {
       destinations: [...this.#destinations.values()].map((account) => account.snapshot(scope)),
       pipelines: [...this.#pipelines.values()].map((account) => account.snapshot(scope)),
       receivers: [...this.#receivers.values()].map((account) => account.snapshot(scope)),
+      unread: [...this.#unread.values()].map((account) => account.snapshot(scope)),
     };
   }
 
@@ -158,6 +179,7 @@ export class Ledger {
     if (kind === "destination" && isSignal(second)) this.destination(name, second);
     else if (kind === "receiver" && isSignal(third)) this.#receiver(name, second, third);
     else if (kind === "pipeline") this.#openPipeline(name);
+    else if (kind === UNREAD) this.unread({ receiver: name, transport: second, reason: third });
     else return false;
     return true;
   }
@@ -182,6 +204,21 @@ export class Ledger {
         getOrMake(this.#labelled, idOf(name), () => {
           return new LabelledCounters((rule) => counter(`${idOf(name)}${SEPARATOR}${rule}`, name, rule));
         }),
+    };
+  }
+
+  #unreadMetrics(labels: Labels): Record<"requests" | "bytes", Counter> {
+    const counter = (what: string, described: { readonly description: string; readonly unit: string }): Counter =>
+      this.#meter.counter(`signalbox_receiver_refused_unread_${what}`, labels, described);
+    return {
+      requests: counter("requests", {
+        description: "Requests that were refused before their items could be counted.",
+        unit: "{requests}",
+      }),
+      bytes: counter("bytes", {
+        description: "What requests that were refused unread declared as their size.",
+        unit: "By",
+      }),
     };
   }
 

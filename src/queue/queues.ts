@@ -9,6 +9,7 @@ import type { Meter } from "../core/meter.ts";
 import type { Sender } from "../core/sender.ts";
 import { ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
+import type { UnreadRefusal } from "../core/unread-request.ts";
 import { ComponentStates } from "./component-states.ts";
 import { retrySchema, sendingQueueSchema } from "./config.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -75,6 +76,8 @@ export interface Queues {
   reportPressure(reporter: string, pressure: Pressure): void;
   /** What a component attached to admissions that were kept; whole once start() has resolved. */
   stateOf(owner: string): ReadonlyMap<string, Uint8Array>;
+  /** Host.refusedUnread(). */
+  refusedUnread(refusal: UnreadRefusal): void;
   readonly doors: DoorBudget;
   readonly ledger: Ledger;
   readonly deadLetters: DeadLetters;
@@ -245,6 +248,12 @@ class GatewayQueues implements Queues {
 
   reportPressure(reporter: string, pressure: Pressure): void {
     this.#pressure.report(reporter, pressure);
+  }
+
+  refusedUnread({ bytes, ...identity }: UnreadRefusal): void {
+    const deltas = this.ledger.unread(identity).deltas(bytes);
+    this.ledger.apply(deltas);
+    this.#office.journal.note(deltas);
   }
 
   stateOf(owner: string): ReadonlyMap<string, Uint8Array> {

@@ -20,7 +20,27 @@ export function formatLedger(ledger: LedgerSnapshot): string {
       return counts.length === 0 ? [] : [`  ${title}.${name}: ${counts.join(", ")}`];
     }),
   );
-  return ["ledger, in items", ...(lines.length === 0 ? ["  nothing came in"] : lines), ""].join("\n");
+  const unread = unreadLines(ledger);
+  const nothing = unread.length === 0 ? ["  nothing came in"] : ["  nothing was read"];
+  return ["ledger, in items", ...(lines.length === 0 ? nothing : lines), ...unread, ""].join("\n");
+}
+
+/**
+ * What doors refused before anybody knew how many items it held, in requests:
+ *
+ *   refused unread
+ *     receivers.otlp grpc: 12 requests, 34567 bytes declared: bytes_in_flight 3, memory 9
+ */
+function unreadLines({ unread }: LedgerSnapshot): string[] {
+  const refused = unread.filter(({ requests }) => requests > 0);
+  const byDoor = Map.groupBy(refused, ({ receiver, transport }) => `  receivers.${receiver} ${transport}`);
+  const lines = [...byDoor].map(([door, reasons]) => {
+    const requests = reasons.reduce((sum, line) => sum + line.requests, 0);
+    const bytes = reasons.reduce((sum, line) => sum + line.bytes, 0);
+    const why = reasons.map((line) => `${line.reason} ${line.requests}`).toSorted();
+    return `${door}: ${requests} ${requests === 1 ? "request" : "requests"}, ${bytes} bytes declared: ${why.join(", ")}`;
+  });
+  return lines.length === 0 ? [] : ["refused unread", ...lines];
 }
 
 /** The tables that a person reads; `folder` is where the storage lies. */
@@ -29,7 +49,9 @@ export function formatLedgerReport(report: LedgerReport, ledger: LedgerSnapshot,
   const whose = report.pid === undefined ? "no gateway runs; the ledger" : `the ledger of process ${report.pid}`;
   const tables = accountsOf(ledger).flatMap(({ title, rows }) => (rows.length === 0 ? [] : [formatTable(title, rows)]));
   const verdict = report.imbalances.length === 0 ? "every equation holds" : report.imbalances.join("\n");
-  const parts = [`${whose}, in items, ${scope}`, ...(tables.length === 0 ? ["nothing came in"] : tables), verdict];
+  const unread = unreadLines(ledger);
+  const came = [...tables, ...(unread.length === 0 ? [] : [unread.join("\n")])];
+  const parts = [`${whose}, in items, ${scope}`, ...(came.length === 0 ? ["nothing came in"] : came), verdict];
   return `${parts.join("\n\n")}\n`;
 }
 

@@ -104,6 +104,7 @@ export class Place {
       admit: (settings) => (this.#generation ?? queues).admit(settings),
       doors: queues.doors,
       stateOf: (owner) => queues.stateOf(owner),
+      refusedUnread: (refusal) => queues.refusedUnread(refusal),
       sockets,
       reportPressure: (reporter, pressure) => queues.reportPressure(`${reporter} ${this.#number}`, pressure),
       reportListening: (listening) => void this.listening.push(listening),

@@ -335,6 +335,7 @@ function hostWith(parts: (host: Host) => Partial<Host>) {
           stateOf: (owner) => host.stateOf(owner),
           reportPressure: (...given) => host.reportPressure(...given),
           reportListening: (given) => host.reportListening(given),
+          refusedUnread: (refusal) => host.refusedUnread(refusal),
           reportFatal: (...given) => host.reportFatal(...given),
           reportPermanent: (...given) => host.reportPermanent(...given),
           ...parts(host),

@@ -107,6 +107,8 @@ export class Stage implements AsyncDisposable, Host {
     return new Map();
   }
 
+  refusedUnread(): void {}
+
   reportPressure(_reporter: string, pressure: Pressure): void {
     this.pressures.push(pressure);
   }

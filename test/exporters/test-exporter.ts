@@ -51,6 +51,7 @@ export const NO_HOST: Host = {
   stateOf: () => new Map(),
   reportPressure: () => {},
   reportListening: () => {},
+  refusedUnread: () => undefined,
   reportFatal: (_id, error) => {
     throw error;
   },

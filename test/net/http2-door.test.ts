@@ -7,6 +7,7 @@ import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Clock } from "../../src/core/clock.ts";
+import type { UnreadRequest } from "../../src/core/unread-request.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "../../src/net/grpc-door.ts";
 import type { GrpcHandler, GrpcKeepalive } from "../../src/net/grpc-door.ts";
 import { frameMessage } from "../../src/net/grpc-wire.ts";
@@ -45,7 +46,7 @@ interface DoorSettings {
 
 async function openDoor(settings: DoorSettings = {}) {
   const { handler = echo, budget = new OpenBudget(), streamsMax = 100, clock = systemClock } = settings;
-  const seen = { calls: 0, aborted: 0, ended: [] as string[] };
+  const seen = { calls: 0, aborted: 0, ended: [] as string[], unread: [] as UnreadRequest[] };
   const door = new Http2Door(
     {
       endpoint: { host: "127.0.0.1", port: 0 },
@@ -66,6 +67,7 @@ async function openDoor(settings: DoorSettings = {}) {
       elsewhere: "OTLP/HTTP is at localhost:4318",
       observer: {
         onAbortedRequest: () => (seen.aborted += 1),
+        onRefusedUnread: (request) => seen.unread.push(request),
         onEndedConnection: (_address, reason) => seen.ended.push(reason),
       },
       budget,
@@ -169,19 +171,22 @@ describe("a call whose headers are wrong", () => {
   });
 
   it("is answered UNIMPLEMENTED for an unknown method or encoding, before its body is read", async () => {
-    const { port, budget } = await openDoor();
+    const { port, budget, seen } = await openDoor();
     expect((await new Client(port).send(frameMessage(Buffer.alloc(1)), { ":path": "/other/Method" })).code).toBe(12);
+    expect(seen.unread).toEqual([]);
     const { code, headers } = await new Client(port).send(compressed(Buffer.alloc(1)), { "grpc-encoding": "br" });
     expect([code, headers["grpc-accept-encoding"]]).toEqual([12, "identity,gzip,deflate,zstd,snappy"]);
     expect(budget.acquireCount).toBe(0);
+    expect(seen.unread).toEqual([{ reason: "request_head", bytes: 0 }]);
   });
 
   it("is answered INTERNAL for a malformed grpc-timeout, and DEADLINE_EXCEEDED for one that is over", async () => {
-    const { port } = await openDoor();
+    const { port, seen } = await openDoor();
     expect((await new Client(port).send(frameMessage(Buffer.alloc(1)), { "grpc-timeout": "1x" })).code).toBe(13);
     const { stream, answer } = new Client(port).open({ "grpc-timeout": "0n" });
     stream.write(Buffer.from([0]));
     expect((await answer).code).toBe(4);
+    expect(seen.unread.map(({ reason }) => reason)).toEqual(["request_head", "deadline"]);
   });
 
   it("is refused for headers over their limit, or over their number", async () => {
@@ -245,6 +250,7 @@ describe("a message", () => {
     expect((await new Client(port).send(compressed(Buffer.from("hello")))).code).toBe(13);
     expect((await new Client(port).send(unknown)).code).toBe(13);
     expect(seen.calls).toBe(0);
+    expect(seen.unread.map(({ reason }) => reason)).toEqual(["protocol", "protocol"]);
   });
 
   it("behind which more comes is answered INTERNAL, and never handled", async () => {
@@ -308,13 +314,14 @@ describe("the doors' budget", () => {
   });
 
   it("is not asked for a message over the limit, which is refused by its declared size", async () => {
-    const { port, budget } = await openDoor();
+    const { port, budget, seen } = await openDoor();
     const { stream, answer } = new Client(port).open();
     const prefix = Buffer.alloc(5);
     prefix.writeUInt32BE(LIMIT + 1, 1);
     stream.write(prefix);
     expect((await answer).code).toBe(8);
     expect(budget.acquireCount).toBe(0);
+    expect(seen.unread).toEqual([{ reason: "too_large", bytes: LIMIT + 1 }]);
   });
 
   it("that is spent holds the sender's window back; with room the message goes on", async () => {
@@ -365,7 +372,7 @@ describe("the doors' budget", () => {
 
   it("that is spent does not let requests without a lease pile up: beyond their bound they are refused", async () => {
     const budget = new OpenBudget(0);
-    const { port, door } = await openDoor({ budget, bounds: { unleasedBytesMax: 100_000 } });
+    const { port, door, seen } = await openDoor({ budget, bounds: { unleasedBytesMax: 100_000 } });
     const client = new Client(port);
     const waiting = [1, 2].map(() => client.open());
     for (const { stream } of waiting) stream.write(frameMessage(Buffer.alloc(30_000)));
@@ -378,6 +385,8 @@ describe("the doors' budget", () => {
     for (const { stream } of waiting) stream.close(CANCEL);
     await until(() => door.unleased.bytes === 0);
     expect(budget.waiterCount).toBe(0);
+    // Those who waited have gone by themselves.
+    expect(seen.unread).toEqual([{ reason: "waiting_requests", bytes: 30_000 }]);
   });
 
   it("that is spent does not help who sends more than declared: it is looked after meanwhile", async () => {
@@ -659,7 +668,7 @@ describe("a client without manners", () => {
 
   it("that sends its message drop by drop is refused after its grace, and its lease is for others", async () => {
     const clock = new TestClock();
-    const { port, budget } = await openDoor({ clock });
+    const { port, budget, seen } = await openDoor({ clock });
     const { stream, answer } = new Client(port).open();
     stream.write(frameMessage(Buffer.alloc(LIMIT)).subarray(0, 100));
     await until(() => budget.leasedBytes === LIMIT);
@@ -672,6 +681,7 @@ describe("a client without manners", () => {
       `the message comes too slowly: 95 of ${LIMIT} bytes came`,
       0,
     ]);
+    expect(seen.unread).toEqual([{ reason: "too_slow", bytes: LIMIT }]);
   });
 
   it("that opens streams and sends nothing is refused after a minute", async () => {

@@ -25,7 +25,7 @@ export class OpenBudget implements DoorBudget {
 
   async acquire(bytes: number, _deadline: number, signal: AbortSignal): Promise<DoorLease> {
     this.acquireCount += 1;
-    if (this.pressure === "hard") throw new ConsumeError("refused", "memory is short");
+    if (this.pressure === "hard") throw new ConsumeError("refused", "memory is short", { reason: "memory" });
     if (this.leasedBytes + bytes > this.#bytesMax) await this.#wait(bytes, signal);
     return this.#lease(bytes);
   }

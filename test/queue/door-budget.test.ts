@@ -158,4 +158,22 @@ describe("the doors' budget", () => {
     expect(late.error).toMatchObject({ kind: "refused" });
     expect([inside.lease, fits.lease].every((lease) => lease !== undefined)).toBe(true);
   });
+
+  it("says why it refuses: bytes in flight, memory, the stop", async () => {
+    const { clock, pressure, doors, acquire } = openDoors();
+    acquire(100);
+    const late = acquire(1, 1000);
+    await clock.advance(1000);
+    const waiting = acquire(1);
+    pressure.report("test", "hard");
+    const atOnce = acquire(1);
+    await settle();
+    pressure.report("test", "none");
+    const held = acquire(1);
+    doors.refuseWaiting();
+    const after = acquire(1);
+    await settle();
+    const reasons = [late, waiting, atOnce, held, after].map(({ error }) => error?.reason);
+    expect(reasons).toEqual(["bytes_in_flight", "memory", "memory", "shutting_down", "shutting_down"]);
+  });
 });

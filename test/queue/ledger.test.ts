@@ -153,6 +153,46 @@ describe("a receiver's equation", () => {
   });
 });
 
+describe("a request that was refused unread", () => {
+  const MEMORY = { receiver: "otlp", transport: "grpc", reason: "memory" } as const;
+
+  it("is counted by receiver, transport and reason, with what it declared, and as metrics", async () => {
+    const { queues, meter } = await openOne();
+    for (const bytes of [100, 250]) queues.refusedUnread({ ...MEMORY, bytes });
+    queues.refusedUnread({ ...MEMORY, transport: "http", reason: "too_large", bytes: 7 });
+    expect(queues.ledger.snapshot().unread).toEqual([
+      { ...MEMORY, requests: 2, bytes: 350 },
+      { receiver: "otlp", transport: "http", reason: "too_large", requests: 1, bytes: 7 },
+    ]);
+    const labels = "{receiver=otlp,transport=grpc,reason=memory}";
+    expect(meter.value(`signalbox_receiver_refused_unread_requests${labels}`)).toBe(2);
+    expect(meter.value(`signalbox_receiver_refused_unread_bytes${labels}`)).toBe(350);
+    queues.ledger.balance();
+  });
+
+  it("cannot break the sums, whatever size it declares", async () => {
+    const { queues } = await openOne();
+    for (let count = 0; count < 3; count++) queues.refusedUnread({ ...MEMORY, bytes: 2 ** 64 });
+    expect(queues.ledger.snapshot().unread[0]).toMatchObject({ requests: 3, bytes: Number.MAX_SAFE_INTEGER });
+  });
+
+  it("is counted on by the next process, with a storage", async () => {
+    const storage = new LogStorage();
+    const first = openQueues([{ id: "a", sender: new TestSender().hang() }], { storage });
+    await first.queues.start();
+    first.queues.refusedUnread({ ...MEMORY, bytes: 100 });
+    // The counts ride with the next record.
+    await admit(first.queues, ["a"]);
+    await first.queues.shutdown(AbortSignal.abort());
+
+    const next = openQueues([{ id: "a", sender: new TestSender().hang() }], { storage });
+    await next.queues.start();
+    next.queues.refusedUnread({ ...MEMORY, bytes: 5 });
+    expect(next.queues.ledger.snapshot("ever").unread).toEqual([{ ...MEMORY, requests: 2, bytes: 105 }]);
+    expect(next.queues.ledger.snapshot("run").unread).toEqual([{ ...MEMORY, requests: 1, bytes: 5 }]);
+  });
+});
+
 it("enlists nothing for a batch of which nothing is left", async () => {
   const { queues } = await openOne();
   const { head } = pipelineOf(queues, "dropped", dropping(2));

@@ -1,6 +1,7 @@
 import { formatComponentId } from "../../core/component-id.ts";
-import type { Settings } from "../../core/component.ts";
+import type { Host, Settings } from "../../core/component.ts";
 import type { Counter } from "../../core/meter.ts";
+import type { UnreadRequest } from "../../core/unread-request.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "../../net/grpc-door.ts";
 import type { GrpcDoor, GrpcDoorObserver, GrpcDoorSettings, GrpcKeepalive } from "../../net/grpc-door.ts";
 import { GrpcJsDoor } from "../../net/grpc-js-door.ts";
@@ -38,14 +39,16 @@ const WARNING_INTERVAL_MS = 60_000;
 /** Counts what never becomes a request, so that no pipeline hears of it. */
 export class GrpcDoorWatch implements GrpcDoorObserver {
   readonly #settings: Settings;
+  readonly #host: Host;
   readonly #aborted: Counter;
   readonly #ended: Counter;
   #warnedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(settings: Settings) {
+  constructor(settings: Settings, host: Host) {
     const { id, meter } = settings;
     const labels = { receiver: formatComponentId(id), transport: "grpc" };
     this.#settings = settings;
+    this.#host = host;
     this.#aborted = meter.counter("signalbox_receiver_aborted_requests", labels, {
       description: "Requests that broke off before their message was whole.",
       unit: "{requests}",
@@ -58,6 +61,10 @@ export class GrpcDoorWatch implements GrpcDoorObserver {
 
   onAbortedRequest(): void {
     this.#aborted.add(1);
+  }
+
+  onRefusedUnread(request: UnreadRequest): void {
+    this.#host.refusedUnread({ receiver: formatComponentId(this.#settings.id), transport: "grpc", ...request });
   }
 
   onEndedConnection(address: string, reason: string): void {

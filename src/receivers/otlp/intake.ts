@@ -69,7 +69,11 @@ export class OtlpIntake {
     sender: Sender,
   ): Promise<void> {
     const { clock } = this.#settings;
-    const endTurn = await LARGE_REQUESTS.take({ clock, deadline: sender.deadline, signal: sender.signal });
+    const turn = LARGE_REQUESTS.take({ clock, deadline: sender.deadline, signal: sender.signal });
+    const endTurn = await turn.catch((error: unknown) => {
+      if (!sender.signal.aborted) this.#tellUnread(bytes.length);
+      throw error;
+    });
     const inTurn: Consumer<S> = {
       mutatesData: consumer.mutatesData,
       consume: (batch, admission) => consumer.consume(batch, admission).finally(endTurn),
@@ -79,6 +83,11 @@ export class OtlpIntake {
     } finally {
       endTurn();
     }
+  }
+
+  #tellUnread(bytes: number): void {
+    const receiver = formatComponentId(this.#settings.id);
+    this.#host.refusedUnread({ receiver, transport: this.#transport, reason: "large_requests", bytes });
   }
 
   #open<S extends Signal>(signal: S, bytes: Uint8Array, { client }: Sender): Batch<S> {

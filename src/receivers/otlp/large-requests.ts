@@ -62,7 +62,7 @@ export class TurnQueue {
 
 function refusal(): ConsumeError {
   const message = "other large requests were before it until the sender's time was over";
-  return new ConsumeError("refused", message, { retryAfterMs: RETRY_AFTER_MS_DEFAULT });
+  return new ConsumeError("refused", message, { retryAfterMs: RETRY_AFTER_MS_DEFAULT, reason: "large_requests" });
 }
 
 /** Of all doors of all receivers in this process, whose memory they share. */

@@ -117,7 +117,7 @@ export class OtlpReceiver implements Receiver {
       keepalive: grpcKeepalive(config),
       ...(http !== undefined && { elsewhere: `OTLP/HTTP is at ${http.endpoint}` }),
       ...(tls !== undefined && { createListener: (onSocket) => tls.createTcpServer(onSocket) }),
-      observer: new GrpcDoorWatch(this.#settings),
+      observer: new GrpcDoorWatch(this.#settings, host),
       budget: host.doors,
       clock: this.#settings.clock,
     });
@@ -137,6 +137,8 @@ export class OtlpReceiver implements Receiver {
       timeouts: httpTimeouts(config),
       responseHeaders: lowerCaseNames(revealHeaders(config.response_headers)),
       fault: httpFault,
+      onRefusedUnread: (request) =>
+        host.refusedUnread({ receiver: formatComponentId(this.#settings.id), transport: "http", ...request }),
       ...(calls !== undefined && { observe: (exchange) => calls.record(exchange) }),
       ...(tls !== undefined && { tls }),
       ...(config.cors !== undefined && origins.length > 0 && { cors: new Cors(config.cors) }),

@@ -37,6 +37,7 @@ async function open(config: object, health?: Health): Promise<Opened> {
     stateOf: () => new Map(),
     reportPressure: () => {},
     reportListening: ({ address }) => void (url = address),
+    refusedUnread: () => undefined,
     reportFatal: (_id, error) => {
       throw error;
     },

@@ -7,4 +7,5 @@ TestGateway.engine = "grpc_js";
 describe("with engine: grpc_js", async () => {
   await import("./otlp-receiver.test.ts");
   await import("./bad-senders.test.ts");
+  await import("./refused-unread.test.ts");
 });

@@ -8,6 +8,7 @@ import type { ConsumeError } from "../../../src/core/errors.ts";
 import type { LogFields, Logger } from "../../../src/core/logger.ts";
 import { SIGNALS } from "../../../src/core/signal.ts";
 import type { Signal } from "../../../src/core/signal.ts";
+import type { UnreadRefusal } from "../../../src/core/unread-request.ts";
 import { otlpReceiverFactory } from "../../../src/receivers/otlp/factory.ts";
 import { MetricsRegistry } from "../../../src/service/metrics-registry.ts";
 import { OpenBudget } from "../../net/open-budget.ts";
@@ -42,6 +43,7 @@ export class TestGateway {
   readonly listening: Listening[] = [];
   readonly warnings: string[] = [];
   readonly infos: string[] = [];
+  readonly unread: UnreadRefusal[] = [];
   readonly budget = new OpenBudget();
   readonly registry = new MetricsRegistry();
   onConsume: (arrival: Arrival) => Promise<void> = async () => undefined;
@@ -103,6 +105,7 @@ export class TestGateway {
       admit: (settings) => new TestAdmission(settings, (arrival) => this.onCommit(arrival)),
       doors: this.budget,
       stateOf: () => new Map(),
+      refusedUnread: (refusal) => this.unread.push(refusal),
       reportPressure: () => undefined,
       reportListening: (listening) => this.listening.push(listening),
       reportFatal: (_id, error) => {
