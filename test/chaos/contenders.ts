@@ -87,6 +87,11 @@ export function createCollector(settings: ContenderSettings, binary: string): Co
 /** Small enough that a backend which is away for some seconds fills it. */
 const QUEUE_ITEMS = 2_000;
 
+/** Consumers of a queue; a reload changes their number by one. */
+const CONSUMERS = 4;
+/** Requests to one destination at the same time. */
+export const IN_FLIGHT_MAX = CONSUMERS + 1;
+
 /** The same words for both, but for the names that the exporters had in 0.149. */
 function configurationOf(
   { queueFolder, ports }: ContenderSettings,
@@ -104,7 +109,7 @@ function configurationOf(
       storage: "file_storage",
       sizer: "items",
       queue_size: QUEUE_ITEMS,
-      num_consumers: 4 + (variant % 2),
+      num_consumers: CONSUMERS + (variant % 2),
       batch: { min_size: 50, max_size: 200, flush_timeout: "50ms" },
     },
   };

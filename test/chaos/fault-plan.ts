@@ -5,7 +5,7 @@ import { seeded } from "../support/seeded.ts";
  * a lane; faults of one lane follow each other, those of different lanes overlap as they come.
  */
 
-export const PROCESS_FAULTS = ["kill", "terminate", "stop", "reload"] as const;
+export const PROCESS_FAULTS = ["kill", "power_cut", "terminate", "stop", "reload"] as const;
 export const DISK_FAULTS = ["disk_full", "disk_error"] as const;
 export const BACKEND_FAULTS = [
   "cut",
@@ -54,6 +54,7 @@ export interface PlanSettings {
 /** From the shortest to the longest, in milliseconds; a lane's slot may cut it shorter. */
 const DURATIONS: Readonly<Record<FaultKind, readonly [number, number]>> = {
   kill: [20, 900],
+  power_cut: [0, 0],
   terminate: [0, 0],
   stop: [100, 2500],
   reload: [0, 0],

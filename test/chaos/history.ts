@@ -35,7 +35,7 @@ export interface Interval {
 
 /** One life of the process under test. */
 export interface Life extends Interval {
-  end: "killed" | "terminated" | "ended by itself" | undefined;
+  end: "killed" | "lost power" | "terminated" | "ended by itself" | undefined;
   /** When the signal that ends it was sent; Infinity where none was. */
   struckMs: number;
   /** What it printed, for the ledger and for messages. */

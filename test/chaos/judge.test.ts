@@ -56,8 +56,12 @@ describe("the verdict", () => {
     ["the process was stopped just then", (run: History) => run.faults.push(faultAt("stop", "process", 1_102, 3_000))],
     ["its connection was cut just then", (run: History) => run.faults.push(faultAt("cut", "backend 0", 1_102, 3_000))],
     [
-      "the process was killed soon after",
-      (run: History) => Object.assign(run.lives[0]!, { end: "killed", endMs: 1_300, struckMs: 1_300 }),
+      "the process was killed just then",
+      (run: History) => Object.assign(run.lives[0]!, { end: "killed", endMs: 1_140, struckMs: 1_140 }),
+    ],
+    [
+      "the power was cut soon after",
+      (run: History) => Object.assign(run.lives[0]!, { end: "lost power", endMs: 1_400, struckMs: 1_400 }),
     ],
   ])("excuses one copy, and not two, where %s", (_why, spoil) => {
     const { history } = healthyRun();
@@ -70,8 +74,12 @@ describe("the verdict", () => {
 
   it.each([
     [
-      "the process was killed long after",
-      (run: History) => Object.assign(run.lives[0]!, { end: "killed", endMs: 4_000, struckMs: 4_000 }),
+      "the process was killed after the answer was read",
+      (run: History) => Object.assign(run.lives[0]!, { end: "killed", endMs: 1_200, struckMs: 1_200 }),
+    ],
+    [
+      "the power was cut long after",
+      (run: History) => Object.assign(run.lives[0]!, { end: "lost power", endMs: 4_000, struckMs: 4_000 }),
     ],
     ["the other backend was cut", (run: History) => run.faults.push(faultAt("cut", "backend 1", 1_102, 3_000))],
     [
@@ -83,6 +91,25 @@ describe("the verdict", () => {
     spoil(history);
     history.receipts.push(receiptAt("first", 5_000));
     expect(judge(history).failures).toHaveLength(1);
+  });
+
+  it("fails where a kill brings more requests again than can be under way", () => {
+    for (const requests of [5, 6]) {
+      const history = new History();
+      history.lives.push({ startMs: 0, endMs: 1_120, end: "killed", struckMs: 1_120, output: "" });
+      for (let request = 0; request < requests; request += 1) {
+        const { first } = history.open(1);
+        history.requests.at(-1)!.acknowledgedMs = 1_000;
+        const once = { records: [first] };
+        history.receipts.push(receiptAt("second", 1_050, once), receiptAt("first", 1_100 + request, once));
+        history.receipts.push(receiptAt("first", 5_000 + request, once));
+      }
+      expect(judge(history).failures).toEqual(
+        requests === 5
+          ? []
+          : ["first: 6 requests came again after the kill at 1.1 s, and at most 5 are under way at a time"],
+      );
+    }
   });
 
   it("fails where a good request was refused for good, or never acknowledged", () => {

@@ -1,5 +1,5 @@
 import { ATTEMPT_TIMEOUT_MS } from "./backend.ts";
-import { DESTINATIONS } from "./contenders.ts";
+import { DESTINATIONS, IN_FLIGHT_MAX } from "./contenders.ts";
 import type { History, Interval, Life, Receipt, SentRequest } from "./history.ts";
 
 /**
@@ -14,10 +14,15 @@ import type { History, Interval, Life, Receipt, SentRequest } from "./history.ts
 const INSTANT_MS = 300;
 
 /**
- * A backend's answer becomes the gateway's knowledge for good with the next group that it writes, at most 100 ms later;
- * the rest is the write, and the machine, whose stalls are added as the harness itself had them.
+ * What the gateway has read of a backend outlives a kill at once; what it has not read is on its way. The bet is a machine
+ * that gives it its turn within that time; stalls are added as the harness itself had them.
  */
-const KILL_WINDOW_MS = 400;
+const KILL_WINDOW_MS = 50;
+
+/** A power cut takes what was not synced: with the next group, at most 100 ms later; the rest is the sync, and the machine. */
+const POWER_CUT_WINDOW_MS = 400;
+
+const KILLED = "the process was killed with the answer on its way";
 
 /** After trouble with the disk, completions that could not be written are tried again after a second. */
 const DISK_AFTERMATH_MS = 1_500;
@@ -42,6 +47,8 @@ export interface DestinationVerdict {
   readonly copiesUnexplained: number;
   /** The explained ones, by what took the answer away. */
   readonly excused: ReadonlyMap<string, Copies>;
+  /** Kills after which more requests came again than can be under way, with their times and numbers. */
+  readonly excessive: readonly { readonly atMs: number; readonly requests: number }[];
 }
 
 export interface Verdict {
@@ -81,8 +88,12 @@ function senderFailures(requests: readonly SentRequest[]): string[] {
   ];
 }
 
-function destinationFailures({ destination, lost, duplicated }: DestinationVerdict): string[] {
+function destinationFailures({ destination, lost, duplicated, excessive }: DestinationVerdict): string[] {
   return [
+    ...excessive.map(
+      ({ atMs, requests }) =>
+        `${destination}: ${requests} requests came again after the kill at ${(atMs / 1000).toFixed(1)} s, and at most ${IN_FLIGHT_MAX} are under way at a time`,
+    ),
     ...(lost.length > 0 ? [`${destination}: ${lost.length} acknowledged records are lost: ${sample(lost)}`] : []),
     ...(duplicated.length > 0
       ? [
@@ -133,6 +144,7 @@ function judgeDestination(destination: string, history: History): DestinationVer
     copies,
     copiesUnexplained,
     excused: excuses.used(),
+    excessive: excuses.excessive(),
   };
 }
 
@@ -163,6 +175,19 @@ class Excuses {
     return used.length;
   }
 
+  /** A request that was taken in part has two receipts of the same time. */
+  excessive(): DestinationVerdict["excessive"] {
+    const times = new Map<number, Set<number>>();
+    for (const source of this.#requests.get(KILLED) ?? []) {
+      const endMs = "arrivedMs" in source ? endOfLife(source, this.#history.lives) : undefined;
+      if (endMs === undefined || !("arrivedMs" in source)) continue;
+      times.set(endMs, (times.get(endMs) ?? new Set()).add(source.arrivedMs));
+    }
+    return [...times]
+      .map(([atMs, arrivals]) => ({ atMs, requests: arrivals.size }))
+      .filter(({ requests }) => requests > IN_FLIGHT_MAX);
+  }
+
   used(): Map<string, Copies> {
     return new Map(
       [...this.#records].map(([reason, records]) => [
@@ -171,6 +196,11 @@ class Excuses {
       ]),
     );
   }
+}
+
+/** When the process was killed that had this request under way. */
+function endOfLife({ arrivedMs }: Receipt, lives: readonly Life[]): number | undefined {
+  return lives.find(({ end, endMs }) => end === "killed" && endMs >= arrivedMs)?.endMs;
 }
 
 /** What kept the gateway from knowing, or from remembering, the backend's answer; undefined where nothing did. */
@@ -200,7 +230,8 @@ function forgottenBy(
   history: History,
   isUnderWayAt: (instantMs: number, windowMs: number) => boolean,
 ): string | undefined {
-  const freshMs = KILL_WINDOW_MS + Math.max(endMs - struckMs, 0) + history.stallMs(endMs);
+  const windowMs = end === "lost power" ? POWER_CUT_WINDOW_MS : KILL_WINDOW_MS;
+  const freshMs = windowMs + Math.max(endMs - struckMs, 0) + history.stallMs(endMs);
   const trouble = history.faults.find(
     ({ kind, startMs, endMs: overMs }) =>
       kind.startsWith("disk") && startMs <= endMs && overMs + DISK_AFTERMATH_MS >= endMs,
@@ -208,7 +239,7 @@ function forgottenBy(
   if (trouble !== undefined && isUnderWayAt(endMs, endMs - trouble.startMs + freshMs))
     return "the disk could not take the note of the answer before the process ended";
   if (end === "terminated" || !isUnderWayAt(endMs, freshMs)) return undefined;
-  return "the process was killed with the answer fresh";
+  return end === "lost power" ? "the power was cut with the answer fresh" : KILLED;
 }
 
 function sumCounts(requests: readonly SentRequest[]): number {

@@ -37,6 +37,8 @@ const { values } = parseArgs({
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+const OF_OUR_DISK = /^(disk|power)/;
+
 const isCollector = values.against === "collector";
 
 // No disk of ours can play tricks on the Collector: it gets a real one, small enough to be filled.
@@ -59,7 +61,7 @@ async function runSeed(seed: number): Promise<boolean> {
   using smallDisk = isInside(process.argv) ? mountSmallDisk() : undefined;
   const wanted = values.only.length > 0 ? values.only.map(kindNamed) : DEFAULT_KINDS;
   const possible = smallDisk === undefined ? [] : ["disk_full"];
-  const kinds = isCollector ? wanted.filter((kind) => !kind.startsWith("disk") || possible.includes(kind)) : wanted;
+  const kinds = isCollector ? wanted.filter((kind) => !OF_OUR_DISK.test(kind) || possible.includes(kind)) : wanted;
   const left = wanted.filter((kind) => !kinds.includes(kind));
   if (left.length > 0) say(`left out: ${left.join(", ")}: this machine has no disk that does so to the Collector`);
   const plan = planFaults({ seed, faults: Number(values.faults), seconds: Number(values.seconds), kinds });

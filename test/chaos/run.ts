@@ -1,7 +1,9 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { crc32 } from "node:zlib";
+import { RECENT_NAME } from "../../src/queue/segment-log/recent-file.ts";
 import { signalbox } from "../e2e/peers.ts";
 import { freePort } from "../support/processes.ts";
 import { seeded } from "../support/seeded.ts";
@@ -94,7 +96,7 @@ class Run {
     await gateway.start();
     const senders = [createGrpcSender(ports.grpc), createHttpSender(ports.http)];
     const load = new Load({ history: this.#history, senders, random: seeded(this.#settings.seed), ...LOAD });
-    await this.#runFaults(gateway);
+    await this.#runFaults(gateway, contender);
     await gateway.ready();
     await load.finish(SETTLE_MS);
     await this.#settle(gateway);
@@ -141,25 +143,30 @@ class Run {
   }
 
   /** Each lane in its own time. */
-  async #runFaults(gateway: Supervised): Promise<void> {
+  async #runFaults(gateway: Supervised, contender: Contender): Promise<void> {
     const lanes = Map.groupBy(this.#settings.plan, ({ lane }) => lane);
     const startMs = this.#history.nowMs();
-    await Promise.all([...lanes.values()].map((faults) => this.#runLane(faults, startMs, gateway)));
+    await Promise.all([...lanes.values()].map((faults) => this.#runLane(faults, startMs, gateway, contender)));
   }
 
-  async #runLane(faults: readonly PlannedFault[], startMs: number, gateway: Supervised): Promise<void> {
+  async #runLane(
+    faults: readonly PlannedFault[],
+    startMs: number,
+    gateway: Supervised,
+    contender: Contender,
+  ): Promise<void> {
     for (const planned of faults) {
       await sleep(Math.max(startMs + planned.atMs - this.#history.nowMs(), PAUSE_MS));
       const fault: Fault = { ...planned, startMs: this.#history.nowMs(), endMs: Number.POSITIVE_INFINITY };
       this.#history.faults.push(fault);
-      await this.#strike(planned, gateway);
+      await this.#strike(planned, gateway, contender);
       fault.endMs = this.#history.nowMs();
       const times = `${(fault.startMs / 1000).toFixed(1)} s, for ${((fault.endMs - fault.startMs) / 1000).toFixed(1)} s`;
       this.#settings.say?.(`  fault ${fault.id}: ${fault.kind} (${fault.lane}) at ${times}`);
     }
   }
 
-  async #strike({ kind, lane, durationMs }: PlannedFault, gateway: Supervised): Promise<void> {
+  async #strike({ kind, lane, durationMs }: PlannedFault, gateway: Supervised, contender: Contender): Promise<void> {
     if (isOneOf(BACKEND_FAULTS, kind)) return this.#disturbBackend(kind, lane, durationMs);
     if (isOneOf(DISK_FAULTS, kind)) return this.#disturbDisk(kind, durationMs);
     switch (kind) {
@@ -170,6 +177,10 @@ class Run {
           await sleep(durationMs);
           await gateway.kill();
         }
+        return gateway.start();
+      case "power_cut":
+        await gateway.kill("lost power");
+        await forgetUnsynced(contender.queueFolder);
         return gateway.start();
       case "terminate":
         await gateway.terminate();
@@ -223,4 +234,18 @@ class Run {
       quietSinceMs = this.#history.nowMs();
     }
   }
+}
+
+/** Of the file that the gateway writes without a sync; what it does not sync of the others its bad disk forgets anyway. */
+const RECENT_MARK_BYTES = 64;
+
+/** What a power cut does to `recent` (segment-log/recent-file.ts): its notes are gone, and the system has started anew. */
+async function forgetUnsynced(queueFolder: string): Promise<void> {
+  const path = join(queueFolder, RECENT_NAME);
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0));
+  if (bytes.length < RECENT_MARK_BYTES) return;
+  bytes.fill(0, RECENT_MARK_BYTES);
+  bytes.fill(0xff, 8, 24);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60);
+  await writeFile(path, bytes);
 }

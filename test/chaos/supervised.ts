@@ -59,8 +59,8 @@ export class Supervised implements AsyncDisposable {
     throw new Error(`${this.#contender.name} does not become ready\n${this.#process?.stderr ?? ""}`);
   }
 
-  async kill(): Promise<void> {
-    this.#expect("killed");
+  async kill(end: "killed" | "lost power" = "killed"): Promise<void> {
+    this.#expect(end);
     await this.#process?.stop("SIGKILL");
   }
 
