@@ -5,6 +5,10 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { enableCompileCache } from "node:module";
 import { setFlagsFromString } from "node:v8";
+import { EarlySignals } from "./cli/early-signals.ts";
+
+// Before anything else: until then a signal ends the process as if it had crashed.
+const earlySignals = process.argv[2] === "run" ? new EarlySignals() : undefined;
 
 // The young generation keeps its first size of 1 MiB a half instead of growing to 16. What a gateway makes dies with its
 // request, and the buffers of requests outside the heap are freed only when the young generation is collected: the more
@@ -32,4 +36,5 @@ process.exitCode = await runCommandLine(process.argv.slice(2), {
   stderr: (text) => void process.stderr.write(text),
   env: process.env,
   isTty: process.stdout.isTTY,
+  ...(earlySignals && { earlySignals }),
 });

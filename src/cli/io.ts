@@ -1,9 +1,13 @@
+import type { EarlySignals } from "./early-signals.ts";
+
 /** What a command gets of the process, so that tests run it without one. */
 export interface CliIo {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly isTty: boolean;
+  /** Where the process waits for signals already: `run` takes over. */
+  readonly earlySignals?: EarlySignals;
 }
 
 export const EXIT_OK = 0;

@@ -46,6 +46,7 @@ async function runService(run: Run): Promise<number> {
   const origins = [...loaded.processorOrigins];
   using guards = new DisposableStack();
   guards.use(guardProcess(origins, logger, end));
+  io.earlySignals?.releaseStops();
   let service: Service;
   try {
     service = new Service({ configuration: loaded.configuration, logger, onFatal: () => end.request(EXIT_FAILED) });
@@ -78,7 +79,7 @@ async function followInputs(
   origins: ProcessorOrigin[],
   stopping: AbortSignal,
 ): Promise<Disposable> {
-  const { gatewayArgs, loaded, memory, sinceMs, logger } = run;
+  const { gatewayArgs, loaded, memory, sinceMs, logger, io } = run;
   const reloader = new Reloader({
     service,
     memory,
@@ -95,6 +96,7 @@ async function followInputs(
   const onHangUp = (): void => void reload();
   process.on("SIGHUP", onHangUp);
   stack.defer(() => void process.off("SIGHUP", onHangUp));
+  if (io.earlySignals?.releaseReloads() === true) onHangUp();
   if (gatewayArgs.own["no-watch"] !== undefined || !loaded.configuration.signalbox.watch) return stack;
   const watch = stack.use(new InputWatch({ clock: systemClock, onChange: reload }));
   await reloader.follow(watch, sinceMs);

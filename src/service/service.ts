@@ -51,6 +51,7 @@ export class Service {
   /** Aborts when a shutdown's patience ends. */
   readonly #end = new AbortController();
   #graph: Graph;
+  #starting: Promise<void> = Promise.resolve();
   #reloading: Promise<unknown> = Promise.resolve();
   #shutdown: Promise<void> | undefined;
 
@@ -95,15 +96,10 @@ export class Service {
 
   /** Rejects with the error of the first component that does not start, after what had started is shut down again. */
   async start(): Promise<void> {
-    const { extensions, exporters, processors, receivers } = this.#graph;
+    const starting = this.#startInOrder();
+    this.#starting = starting.catch(() => undefined);
     try {
-      await this.#telemetry.start();
-      await this.#startAll(extensions.values());
-      await this.#startAll(exporters.values());
-      await this.#premises.queues.start();
-      await this.#admin.start();
-      await this.#startAll([...processors.values()].map(({ place }) => place));
-      await this.#startAll([...receivers.values()].map(({ place }) => place));
+      await starting;
     } catch (error) {
       await this.shutdown();
       throw error;
@@ -124,6 +120,26 @@ export class Service {
   shutdown(): Promise<void> {
     this.#shutdown ??= this.#shutDown();
     return this.#shutdown;
+  }
+
+  async #startInOrder(): Promise<void> {
+    const { extensions, exporters, processors, receivers } = this.#graph;
+    const startPlaces = (places: Iterable<Place>): (() => Promise<void>)[] =>
+      [...places].map((place) => () => place.start(this.#premises, this.#graph.queues));
+    const steps = [
+      () => this.#telemetry.start(),
+      ...startPlaces(extensions.values()),
+      ...startPlaces(exporters.values()),
+      () => this.#premises.queues.start(),
+      () => this.#admin.start(),
+      ...startPlaces([...processors.values()].map(({ place }) => place)),
+      ...startPlaces([...receivers.values()].map(({ place }) => place)),
+    ];
+    for (const step of steps) {
+      // What starts after its shutdown would never end.
+      if (this.#shutdown !== undefined) throw new Error("the gateway is stopping");
+      await step();
+    }
   }
 
   async #reload(written: Configuration): Promise<readonly string[]> {
@@ -183,7 +199,7 @@ export class Service {
     const timer = this.#clock.after(this.#graph.configuration.signalbox.shutdown_timeout, () => patience.abort());
     // What waits for room would hold its receiver until its own deadline; it is refused now, with a hint when to come back.
     this.#premises.queues.refuseWaiting();
-    await this.#untilNotReloading(patience.signal);
+    await this.#untilSettled(patience.signal);
     const { receivers, processors, exporters, extensions } = this.#graph;
     const leaving = [...this.#retiring.keys()].flatMap(({ leavingReceivers }) => leavingReceivers);
     const receiving = [...receivers.values()].map(({ place }) => place);
@@ -200,13 +216,9 @@ export class Service {
     timer.cancel();
   }
 
-  /** One that is under way gives up once its components have started, which may hang. */
-  async #untilNotReloading(signal: AbortSignal): Promise<void> {
+  /** A start or a reload that is under way gives up once the component has started that it is at, which may hang. */
+  async #untilSettled(signal: AbortSignal): Promise<void> {
     const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    await Promise.race([this.#reloading, aborted]);
-  }
-
-  async #startAll(places: Iterable<Place>): Promise<void> {
-    for (const place of places) await place.start(this.#premises, this.#graph.queues);
+    await Promise.race([Promise.all([this.#starting, this.#reloading]), aborted]);
   }
 }
