@@ -180,6 +180,39 @@ describe("a queue file that goes missing while no gateway runs", () => {
   }, 60_000);
 });
 
+/** `num_consumers` when nobody writes another. */
+const CONSUMERS = 10;
+
+test("a gateway that is killed while its queue drains and nobody sends: only requests under way come again", async () => {
+  await using folder = await TestFolder.create();
+  await using backend = await CountingBackend.listen();
+  await backend.close();
+  const config = await folder.write("queue.yaml", configOf(join(folder.path, "queue"), backend.url));
+  const requests = 240;
+  {
+    await using filled = await startOver(config);
+    for (let request = 0; request < requests; request += 1) {
+      expect(await filled.send(request * PER_REQUEST)).toBe("ok");
+    }
+    await filled.gateway.stop("SIGKILL");
+  }
+  backend.answerAfterMs = 20;
+  await backend.open();
+  const kills = 3;
+  for (let kill = 1; kill <= kills; kill += 1) {
+    await using draining = await startOver(config);
+    await awaitAll(backend, (kill * requests * PER_REQUEST) / (kills + 1));
+    await draining.gateway.stop("SIGKILL");
+  }
+  const atKills = backend.counts.size;
+  expect(atKills).toBeLessThan(requests * PER_REQUEST);
+  await using last = await startOver(config);
+  await awaitAll(backend, requests * PER_REQUEST);
+  expect(await last.gateway.stop()).toBe(0);
+  expect(backend.unexplainedCopies).toEqual([]);
+  expect(backend.copies).toBeLessThanOrEqual(kills * CONSUMERS * PER_REQUEST);
+}, 60_000);
+
 describe("a queue folder of another gateway", () => {
   test("is refused with that one's process, and taken over from one that was killed", async () => {
     await using folder = await TestFolder.create();

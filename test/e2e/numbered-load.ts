@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as grpc from "@grpc/grpc-js";
 import { OTLP_METHODS } from "../../src/net/otlp-methods.ts";
@@ -31,7 +31,15 @@ export function numberedRequest(first: number, count: number, recordBytes = 300)
 export class CountingBackend implements AsyncDisposable {
   /** How often each number came in a request that was answered with success. */
   readonly counts = new Map<number, number>();
+  /**
+   * Of the last request on each connection that has ended: the client may not have read its answer. It has read all
+   * answers before, since it sends one request at a time on a connection.
+   */
+  readonly unreadAtEnd = new Set<number>();
+  readonly #last = new Map<Socket, readonly number[]>();
   isRefusing = false;
+  /** Before each success answer. */
+  answerAfterMs = 0;
   #server: Server | undefined;
   #port = 0;
 
@@ -49,6 +57,11 @@ export class CountingBackend implements AsyncDisposable {
     let copies = 0;
     for (const count of this.counts.values()) copies += count - 1;
     return copies;
+  }
+
+  /** Came more than once, and no answer that was lost with its connection says why. */
+  get unexplainedCopies(): number[] {
+    return [...this.counts].flatMap(([number, count]) => (count > 1 && !this.unreadAtEnd.has(number) ? [number] : []));
   }
 
   /** On the port that it had before. */
@@ -79,11 +92,22 @@ export class CountingBackend implements AsyncDisposable {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     if (this.isRefusing) return void response.writeHead(503).end();
-    for (const [, digits] of Buffer.concat(chunks).toString("latin1").matchAll(MARK)) {
-      const number = Number(digits);
-      this.counts.set(number, (this.counts.get(number) ?? 0) + 1);
-    }
+    const marks = Buffer.concat(chunks).toString("latin1").matchAll(MARK);
+    const numbers = Array.from(marks, ([, digits]) => Number(digits));
+    for (const number of numbers) this.counts.set(number, (this.counts.get(number) ?? 0) + 1);
+    this.#noteLast(request.socket, numbers);
+    if (this.answerAfterMs > 0) await sleep(this.answerAfterMs);
     response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
+  }
+
+  #noteLast(socket: Socket, numbers: readonly number[]): void {
+    const isNew = !this.#last.has(socket);
+    this.#last.set(socket, numbers);
+    if (!isNew) return;
+    socket.once("close", () => {
+      for (const number of this.#last.get(socket) ?? []) this.unreadAtEnd.add(number);
+      this.#last.delete(socket);
+    });
   }
 }
 
