@@ -13,6 +13,9 @@ export class FolderLockedError extends Error {
   }
 }
 
+/** Beside the lock: who has it; stays behind where a process did not end in order. */
+export const OWNER_NAME = "owner.json";
+
 /** https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
@@ -34,7 +37,7 @@ export class FolderLock {
 
   /** Throws FolderLockedError, or what the file system says. */
   static acquire(directory: string, owner: { readonly pid: number; readonly sinceMs: number }): FolderLock {
-    const ownerPath = join(directory, "owner.json");
+    const ownerPath = join(directory, OWNER_NAME);
     const lockPath = join(directory, "lock.sqlite");
     let database: DatabaseSync;
     try {

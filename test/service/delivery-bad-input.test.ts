@@ -107,6 +107,12 @@ const WARNINGS: readonly BadInput[] = [
     said: `the folder ${import.meta.filename} is a file: here the gateway would not start\n  name a folder`,
   },
   {
+    what: "a storage folder that is to be created under a file",
+    exporters: "sending_queue:\n      storage: file_storage",
+    extensions: `file_storage: { directory: ${JSON.stringify(join(import.meta.filename, "queue"))}, create_directory: true }`,
+    said: `the folder ${import.meta.filename}/queue cannot be created: ${import.meta.filename} is a file: here the gateway would not start\n  name a folder`,
+  },
+  {
     what: "a pipeline without a required destination",
     exporters: "sending_queue:\n      required: false",
     said: "service.pipelines.logs.exporters\n  has no required destination: what is accepted may be dropped\n  add one, or write required: true under the sending_queue of one of its exporters",
@@ -144,6 +150,30 @@ describe("bad input about delivery", () => {
     const loaded = await load(bad);
     expect(loaded.ok).toBe(true);
     expect(formatProblems(loaded.warnings)).toContain(bad.said);
+  });
+
+  // Folders that root may not write either.
+  it.runIf(process.platform === "linux").for([
+    [
+      "{ directory: /proc/x/queue, create_directory: true }",
+      "/proc/x/queue cannot be created: /proc takes no folders",
+      "name a folder on a disk",
+    ],
+    [
+      "{ directory: /proc/sys }",
+      "/proc/sys cannot be used (EACCES)",
+      "make it a folder that the gateway's user may write",
+    ],
+  ] as const)("a storage folder that cannot be written is a warning: %s", async ([storage, found, fix]) => {
+    const loaded = await load({
+      what: "",
+      exporters: "sending_queue:\n      storage: file_storage",
+      extensions: `file_storage: ${storage}`,
+      said: "",
+    });
+    expect(formatProblems(loaded.ok ? loaded.warnings : [])).toContain(
+      `x.yaml:2:42  extensions.file_storage.directory\n  the folder ${found}: here the gateway would not start\n  ${fix}`,
+    );
   });
 
   it("says nothing of a queue that holds an ordinary request, nor of a folder that is to be created", async () => {

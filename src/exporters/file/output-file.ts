@@ -1,7 +1,8 @@
 import { constants, type Stats } from "node:fs";
-import { type FileHandle, mkdir, open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../../core/clock.ts";
+import { createFolder } from "../../core/create-folder.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Framing } from "./record-format.ts";
 import { pruneBackups, putAside, type Rotation, sizeMaxOf } from "./rotation.ts";
@@ -134,7 +135,7 @@ export class OutputFile {
 
   async #open(): Promise<FileHandle> {
     const { directoryMode, openFile = open, rotation, clock } = this.#settings;
-    if (directoryMode !== undefined) await mkdir(dirname(this.path), { recursive: true, mode: directoryMode });
+    if (directoryMode !== undefined) createFolder(dirname(this.path), directoryMode);
     const { O_RDWR, O_CREAT, O_APPEND, O_TRUNC } = constants;
     const flags = O_RDWR | O_CREAT | O_APPEND | (this.#keepsContent ? 0 : O_TRUNC);
     const file = await openFile(this.path, flags, FILE_MODE);

@@ -1,11 +1,12 @@
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { sleep } from "../../core/clock.ts";
 import { createFolder } from "../../core/create-folder.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { ExtensionFactory, Host, Settings } from "../../core/component.ts";
-import { FolderLock, FolderLockedError } from "../../core/folder-lock.ts";
+import { FolderLock, FolderLockedError, OWNER_NAME } from "../../core/folder-lock.ts";
 import { nodeDisk } from "../../queue/segment-log/disk.ts";
+import { isLogFile } from "../../queue/segment-log/log-files.ts";
 import { SegmentLog } from "../../queue/segment-log/segment-log.ts";
 import type { StorageProvider } from "../../queue/storage-provider.ts";
 import type { QueueStorage } from "../../queue/storage.ts";
@@ -25,6 +26,9 @@ const LOCK_RETRY_MS = 50;
 
 const WRITABLE = "make it a folder that this user may write";
 
+const EMPTIED =
+  "was a gateway's that did not end in order, and no file of its queues is left: it had not begun to take data, or they were removed and what waited in them is lost";
+
 /** A folder on disk for the sending queues: owns the folder and its lock; the log in it is queue/segment-log. */
 class FileStorage implements StorageProvider {
   readonly #settings: Settings;
@@ -32,6 +36,8 @@ class FileStorage implements StorageProvider {
   readonly #folder: string;
   readonly #path: string;
   #lock: FolderLock | undefined;
+  /** More than one: somebody else had it, and may have left it in order meanwhile. */
+  #lockAttempts = 0;
 
   constructor(settings: Settings, config: FileStorageConfig) {
     this.#settings = settings;
@@ -50,6 +56,7 @@ class FileStorage implements StorageProvider {
   /** Before the queues replay: rejects with what is wrong with the folder and how to mend it. */
   async start(_host: Host): Promise<void> {
     this.#checkFolder();
+    const isEmptied = this.#isEmptied();
     try {
       this.#lock = await this.#acquire();
     } catch (error) {
@@ -60,6 +67,14 @@ class FileStorage implements StorageProvider {
         error,
       );
     }
+    if (isEmptied && this.#lockAttempts === 1)
+      this.#settings.logger.warn(`${this.#path}: the folder ${this.#folder} ${EMPTIED}`);
+  }
+
+  /** A gateway had the folder that did not end in order, and not one file of its log is left. */
+  #isEmptied(): boolean {
+    const names = readdirSync(this.#folder);
+    return names.includes(OWNER_NAME) && !names.some(isLogFile);
   }
 
   /** After the queues have closed their log. */
@@ -74,6 +89,7 @@ class FileStorage implements StorageProvider {
     const { clock } = this.#settings;
     const endMs = clock.monotonicMs() + this.#config.timeout;
     for (;;) {
+      this.#lockAttempts += 1;
       try {
         return FolderLock.acquire(this.#folder, { pid: process.pid, sinceMs: clock.nowMs() });
       } catch (error) {

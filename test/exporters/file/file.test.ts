@@ -265,6 +265,14 @@ describe("a folder", () => {
     expect(statSync(join(folder, "a", "b")).mode & 0o777).toBe(0o700);
   });
 
+  test.runIf(process.platform === "linux")(
+    "that the file system does not take stops the start, and not in a loop",
+    async () => {
+      const started = startExporter({ path: "/proc/none/out.jsonl", create_directory: true });
+      await expect(started).rejects.toThrow(/ENOENT/);
+    },
+  );
+
   test.skipIf(!existsSync("/sys"))("that may not be written stops the start, with what to do", async () => {
     // A folder that root may not write either.
     const started = startExporter({ path: "/sys/signalbox.jsonl" });

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Gateway, startGateway } from "../../../src/index.ts";
+import { RecordingLogger } from "../../queue/support.ts";
 
 let folder = "";
 let running: Gateway[] = [];
@@ -30,6 +31,7 @@ async function start(
   extensions = "[file_storage]",
   queue = "{ storage: file_storage }",
   patience = "200ms",
+  logger?: RecordingLogger,
 ): Promise<Gateway> {
   const text = `
 signalbox: { shutdown_timeout: ${patience} }
@@ -41,7 +43,7 @@ service:
   telemetry: { metrics: { level: none } }
   pipelines: { logs: { receivers: [otlp], exporters: [otlp_http] } }
 `;
-  const gateway = await startGateway({ configuration: { name: "storage.yaml", text } });
+  const gateway = await startGateway({ configuration: { name: "storage.yaml", text }, ...(logger && { logger }) });
   running.push(gateway);
   return gateway;
 }
@@ -122,6 +124,21 @@ describe("file_storage", () => {
     expect(second.ledger.destinations).toMatchObject([{ carried_over: 3, queued: 3 }]);
     expect(readFileSync(join(folder, "real", "notes.txt"), "utf8")).toBe("mine");
     expect(statSync(join(folder, "real", "segment-00000007.log")).isDirectory()).toBe(true);
+  });
+
+  test("warns where the folder was a gateway's that was killed, and everything but the lock is gone", async () => {
+    writeFileSync(join(folder, "lock.sqlite"), "");
+    writeFileSync(join(folder, "owner.json"), JSON.stringify({ pid: 1, since: "2026-01-01T00:00:00.000Z" }));
+    const storage = `{ file_storage: { directory: ${folder} } }`;
+    const startWith = async (logger: RecordingLogger): Promise<string> => {
+      const gateway = await start(storage, "[file_storage]", "{ storage: file_storage }", "200ms", logger);
+      await gateway.shutdown();
+      return logger.lines.join("\n");
+    };
+    expect(await startWith(new RecordingLogger())).toContain(
+      "no file of its queues is left: it had not begun to take data, or they were removed",
+    );
+    expect(await startWith(new RecordingLogger())).not.toContain("no file of its queues is left");
   });
 
   test("refuses requests beyond max_size with a hint and both numbers, and keeps the files below it", async () => {
