@@ -17,9 +17,10 @@ export interface AdminQuestion {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
-  /** Until the head of the answer. Default: none, since a person waits, and a replay waits for room. */
-  readonly limitMs?: number;
 }
+
+/** A gateway says at once that it has heard. The bet is lost where its process is stopped or its machine hangs. */
+const ANSWER_MS_MAX = 5_000;
 
 /**
  * Asks the gateway that has the folder (service/admin-door.ts), and gives each line of its answer as JSON.
@@ -52,24 +53,35 @@ async function connect(folder: string, question: AdminQuestion): Promise<Incomin
   }
 }
 
-/** Resolves with the head of the answer. A stopped process takes the connection and says nothing. */
-function send(socket: string, { method, path, query = {}, body, limitMs }: AdminQuestion): Promise<IncomingMessage> {
+/**
+ * Resolves with the head of the answer. A stopped process takes the connection and says nothing, while a replay that waits
+ * for room may take its time: so the gateway is asked to say that it goes on, which its HTTP server does by itself.
+ */
+function send(socket: string, { method, path, query = {}, body }: AdminQuestion): Promise<IncomingMessage> {
   const answered = new AbortController();
   const search = new URLSearchParams(query).toString();
   return new Promise((resolve, reject) => {
-    const request = requestHttp({ socketPath: socket, method, path: search === "" ? path : `${path}?${search}` });
+    const headers = { expect: "100-continue" };
+    const request = requestHttp({
+      socketPath: socket,
+      method,
+      path: search === "" ? path : `${path}?${search}`,
+      headers,
+    });
     request.on("response", resolve).on("error", reject);
-    request.once("close", () => answered.abort()).once("response", () => answered.abort());
-    if (limitMs !== undefined) void giveUpAfter(limitMs, request, answered.signal);
-    request.end(body === undefined ? undefined : JSON.stringify(body));
+    for (const sign of ["continue", "response", "close"]) request.once(sign, () => answered.abort());
+    request.once("continue", () => request.end(body === undefined ? undefined : JSON.stringify(body)));
+    void giveUp(request, answered.signal);
+    // The head alone; the body follows when the gateway has heard.
+    request.flushHeaders();
   });
 }
 
-async function giveUpAfter(limitMs: number, request: ClientRequest, answered: AbortSignal): Promise<void> {
-  await sleep(systemClock, limitMs, answered);
+async function giveUp(request: ClientRequest, answered: AbortSignal): Promise<void> {
+  await sleep(systemClock, ANSWER_MS_MAX, answered);
   if (answered.aborted) return;
   const fix = "is its process stopped, or its machine busy? ask again";
-  request.destroy(new Error(`no answer within ${limitMs / 1000} s\n  ${fix}`));
+  request.destroy(new Error(`no answer within ${ANSWER_MS_MAX / 1000} s\n  ${fix}`));
 }
 
 /** A line of a gateway is never cut: a connection that breaks before the end is a rejection. */

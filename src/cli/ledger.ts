@@ -16,9 +16,6 @@ export const LEDGER_USAGE = `  --storage DIR      the folder of the queues, inst
   --json             both, as JSON
   Exit code 1 where an equation does not hold.`;
 
-/** The gateway reads it from memory. The bet is lost where its process is stopped or its machine hangs. */
-const ANSWER_MS_MAX = 5_000;
-
 const FLAGS = ["--run", "--json"];
 
 /** `signalbox ledger`: of the gateway that has the folder; where none runs, of what it left there. */
@@ -57,7 +54,7 @@ async function findFolder(args: string[], io: CliIo): Promise<string | number> {
 
 async function readReport(folder: string, io: CliIo): Promise<LedgerReport | number> {
   try {
-    const lines = await askAdmin(folder, { method: "GET", path: LEDGER_PATH, limitMs: ANSWER_MS_MAX });
+    const lines = await askAdmin(folder, { method: "GET", path: LEDGER_PATH });
     // Our own door's answer to our own question: one document, a LedgerReport.
     for await (const report of lines ?? []) return report as LedgerReport;
   } catch (error) {

@@ -87,14 +87,17 @@ every equation holds
     await gateway.stop("SIGKILL");
   }, 60_000);
 
-  it("does not wait for ever for a gateway whose process was stopped", async () => {
+  it("and its siblings do not wait for ever for a gateway whose process was stopped", async () => {
     const { folder, config, queue } = await gatewayFolder();
     await using _ = folder;
     const { gateway } = await startGateway(config);
     process.kill(gateway.pid, "SIGSTOP");
-    const { code, stderr } = await run(["ledger", "--storage", queue]);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/cannot be asked at .*admin\.sock: no answer within 5 s\n {2}is its process stopped/);
+    const questions = [["ledger"], ["deadletters", "list"], ["deadletters", "replay"], ["queues", "list"]];
+    const runs = await Promise.all(questions.map((question) => run([...question, "--storage", queue])));
+    for (const { code, stderr } of runs) {
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/cannot be asked at .*admin\.sock: no answer within 5 s\n {2}is its process stopped/);
+    }
   }, 30_000);
 
   it("says what to do where there is no storage, no folder and no gateway", async () => {
