@@ -26,6 +26,8 @@ export interface Http2CallHost {
   readonly unleased: UnleasedBytes;
   /** The peer's, without port. */
   readonly address: string;
+  /** Called once at most, before anything of the answer is written. */
+  onAnswering(): void;
   /** Called once, when the stream is gone. */
   onCallClosed(call: Http2Call): void;
 }
@@ -309,6 +311,7 @@ export class Http2Call implements GrpcCall {
   }
 
   #setAnswered(): void {
+    this.#host.onAnswering();
     if (this.#phase === "reading") this.#release();
     this.#phase = "answered";
     this.#phaseEndMs = this.#host.settings.clock.nowMs() + this.#host.bounds.lingerMs;

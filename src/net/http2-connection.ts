@@ -48,8 +48,10 @@ export class Http2Connection implements Http2CallHost {
   #pingStrikes = 0;
   /** When the client has had its time to answer our farewell; undefined before it. */
   #farewellEndMs: number | undefined;
+  /** Calls that were under way at once. */
+  #callsPeak = 0;
   /** It could not be told to go before its last stream is named. */
-  #leavesWithNextCall = false;
+  #leavesWhenBusy = false;
   /** When what is left is cut off. */
   #cutMs = Number.POSITIVE_INFINITY;
 
@@ -117,19 +119,29 @@ export class Http2Connection implements Http2CallHost {
    * flight ends, then the connection closes. A client that does not answer has bounds.farewellMs; what it sends from then
    * on is behind the last stream of our GOAWAY, and safe to send again elsewhere. Idempotent.
    *
-   * Over TLS there is no notice. The best moment to name a last stream is when one has just come: a client that sends one
-   * request after the other has none on its way then, and one that has only just connected has been served.
+   * Over TLS there is no notice, and all depends on the moment: see onAnswering().
    */
   drain(): void {
     if (this.#farewellEndMs !== undefined || this.#session.closed) return;
     this.#farewellEndMs = this.settings.clock.monotonicMs() + this.bounds.farewellMs;
     if (canTakeNotice(this.#socket)) bidFarewell(this.#session, this.#socket);
-    else this.#leavesWithNextCall = true;
+    else this.#leavesWhenBusy = true;
   }
 
   destroy(): void {
     this.#session.destroy();
     this.#socket.destroy();
+  }
+
+  /**
+   * Where there is no notice, the last stream is best named when the client waits for all its answers, since it has nothing
+   * on its way then: just before one of them, when as many calls are under way as ever were. The longer that does not
+   * happen, the fewer are enough. A client that sends one request after the other loses none.
+   */
+  onAnswering(): void {
+    if (!this.#leavesWhenBusy || this.#session.closed) return;
+    const leftMs = this.#farewellEndMs! - this.settings.clock.monotonicMs();
+    if (this.#calls.size >= (this.#callsPeak * leftMs) / this.bounds.farewellMs) this.#session.close();
   }
 
   onCallClosed(call: Http2Call): void {
@@ -150,8 +162,8 @@ export class Http2Connection implements Http2CallHost {
     const call = new Http2Call(stream, rawHeaders, this);
     this.#calls.add(call);
     if (this.#calls.size === 1) this.#host.onBusyChange(this, true);
+    if (this.#calls.size > this.#callsPeak) this.#callsPeak = this.#calls.size;
     call.open(headers);
-    if (this.#leavesWithNextCall) this.#session.close();
   }
 
   /** The connection ends by itself; only what the client did against HTTP/2's rules is told. */
