@@ -4,17 +4,15 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import { enableCompileCache } from "node:module";
-import { setFlagsFromString } from "node:v8";
+import { systemClock } from "./core/clock.ts";
+import { boundYoungGeneration } from "./core/young-generation.ts";
 import { EarlySignals } from "./cli/early-signals.ts";
 
 // Before anything else: until then a signal ends the process as if it had crashed.
 const earlySignals = process.argv[2] === "run" ? new EarlySignals() : undefined;
 
-// The young generation keeps its first size of 1 MiB a half instead of growing to 16. What a gateway makes dies with its
-// request, and the buffers of requests outside the heap are freed only when the young generation is collected: the more
-// often, the fewer lie about, and the fewer full collections V8 starts because of them. The bet is lost where much stays
-// alive for long, which is copied into the old generation sooner. bench/README.md has figures.
-setFlagsFromString("--semi-space-growth-factor=1");
+// Before anything else is loaded: what that makes survives, and would have V8 grow it.
+boundYoungGeneration(systemClock);
 
 // Type stripping costs 300 ms for our sources at each start; the cache brings the second one to a third.
 enableCompileCache();
