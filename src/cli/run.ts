@@ -3,14 +3,14 @@ import { formatProblems } from "../config/problem.ts";
 import type { Logger } from "../core/logger.ts";
 import { VERSION } from "../core/version.ts";
 import { formatBanner } from "../service/banner.ts";
-import { createConsoleLogger, toLogFields } from "../service/console-logger.ts";
+import { createConsoleLogger, logSettingsOf } from "../service/console-logger.ts";
 import { formatLedger } from "../service/ledger-text.ts";
 import { InputWatch } from "../service/input-watch.ts";
 import { loadGateway, type LoadInputs } from "../service/load.ts";
 import { findProcessorAtFault, type ProcessorOrigin } from "../service/processor-fault.ts";
 import { loadStartMs, ProcessorMemory } from "../service/processor-memory.ts";
 import { type ReadConfiguration, Reloader } from "../service/reloader.ts";
-import { Service } from "../service/service.ts";
+import { Service, type ServiceSettings } from "../service/service.ts";
 import { StrayFaults } from "../service/stray-faults.ts";
 import { type GatewayArgs, readGatewayArgs } from "./gateway-args.ts";
 import { type CliIo, EXIT_FAILED, EXIT_OK } from "./io.ts";
@@ -25,9 +25,10 @@ export async function runGatewayCommand(args: string[], io: CliIo): Promise<numb
   if (typeof gatewayArgs === "number") return gatewayArgs;
   const loaded = await loadAndReport(gatewayArgs, io, memory);
   if (typeof loaded === "number") return loaded;
-  const { level, encoding, initial_fields: fields } = loaded.configuration.service.telemetry.logs;
-  const logger = createConsoleLogger({ clock: systemClock, write: io.stderr, level, encoding }, toLogFields(fields));
-  return runService({ gatewayArgs, loaded, memory, sinceMs, logger, io });
+  const { logs } = loaded.configuration.service.telemetry;
+  const log = { clock: systemClock, write: io.stderr, ...logSettingsOf(logs) };
+  const onLogsChanged: Run["onLogsChanged"] = (next) => void Object.assign(log, logSettingsOf(next));
+  return runService({ gatewayArgs, loaded, memory, sinceMs, logger: createConsoleLogger(log), onLogsChanged, io });
 }
 
 interface Run {
@@ -37,6 +38,7 @@ interface Run {
   /** What it was loaded from is not older. */
   readonly sinceMs: number;
   readonly logger: Logger;
+  readonly onLogsChanged: NonNullable<ServiceSettings["onLogsChanged"]>;
   readonly io: CliIo;
 }
 
@@ -49,7 +51,8 @@ async function runService(run: Run): Promise<number> {
   io.earlySignals?.releaseStops();
   let service: Service;
   try {
-    service = new Service({ configuration: loaded.configuration, logger, onFatal: () => end.request(EXIT_FAILED) });
+    const onFatal = (): void => end.request(EXIT_FAILED);
+    service = new Service({ configuration: loaded.configuration, logger, onFatal, onLogsChanged: run.onLogsChanged });
     // A start that hangs (a dead disk, a name server) must still be stoppable.
     const stoppedEarly = await Promise.race([service.start().then(() => undefined), end.requested]);
     if (stoppedEarly !== undefined) {

@@ -56,6 +56,8 @@ export interface ConfiguredService {
   /** In the order they start. */
   readonly extensions: readonly string[];
   readonly telemetry: TelemetryConfig;
+  /** Of its key, or where the file begins. */
+  readonly telemetryPosition: Position;
 }
 
 /** The component types that a configuration may name. */

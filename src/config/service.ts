@@ -45,6 +45,7 @@ export function readService(
     pipelines,
     extensions: readExtensions(entries.get("extensions"), sections, report),
     telemetry: readBlock(telemetryConfig, entries.get("telemetry"), ["service", "telemetry"], report),
+    telemetryPosition: entries.get("telemetry")?.keyPosition ?? start,
   };
 }
 

@@ -19,7 +19,7 @@ export function describeChanges(former: Configuration, next: Configuration): str
   return [...components, ...pipelines.map(({ id, verb }) => `service.pipelines.${id} ${verb}`), ...blocks];
 }
 
-/** The gateway's own logs and metrics are made once. */
+/** Whether the gateway's own logs and metrics are to be others. */
 export function isTelemetryChanged(former: Configuration, next: Configuration): boolean {
   const [left, right] = [former, next].map((configuration) => {
     const { service } = printableConfiguration(configuration, "unredacted");

@@ -1,3 +1,4 @@
+import type { TelemetryConfig } from "../config/telemetry.ts";
 import type { Clock } from "../core/clock.ts";
 import type { LogFields, Logger, LogLevel } from "../core/logger.ts";
 
@@ -9,16 +10,21 @@ export interface ConsoleLoggerSettings {
   readonly level: LogLevel;
   /** console: for people. json: one object a line, for machines. As `service.telemetry.logs.encoding`. */
   readonly encoding: "console" | "json";
+  /** Of every entry. */
+  readonly fields?: LogFields;
 }
 
 const RANKS: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-/** The gateway's log: one line per event, to the stream that `write` stands for. */
+/**
+ * The gateway's log: one line per event, to the stream that `write` stands for. The settings are read at each line: who
+ * owns the object may change it, and all loggers that were made with it follow.
+ */
 export function createConsoleLogger(settings: ConsoleLoggerSettings, fields: LogFields = {}): Logger {
   const log = (level: LogLevel, message: string, extra: LogFields = {}): void => {
     if (RANKS[level] < RANKS[settings.level]) return;
     const time = new Date(settings.clock.nowMs()).toISOString();
-    settings.write(formatLine(settings.encoding, time, level, message, { ...fields, ...extra }));
+    settings.write(formatLine(settings.encoding, time, level, message, { ...settings.fields, ...fields, ...extra }));
   };
   return {
     debug: (message, extra) => log("debug", message, extra),
@@ -31,6 +37,15 @@ export function createConsoleLogger(settings: ConsoleLoggerSettings, fields: Log
 
 function isPlain(value: unknown): value is string | number | boolean {
   return ["string", "number", "boolean"].includes(typeof value);
+}
+
+/** As `service.telemetry.logs` asks for. */
+export function logSettingsOf({
+  level,
+  encoding,
+  initial_fields: fields,
+}: TelemetryConfig["logs"]): Required<Pick<ConsoleLoggerSettings, "level" | "encoding" | "fields">> {
+  return { level, encoding, fields: toLogFields(fields) };
 }
 
 /** `initial_fields` of the configuration; what is no plain value is written as JSON. */

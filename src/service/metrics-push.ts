@@ -11,6 +11,8 @@ export interface MetricsPushSettings {
   readonly target: OtlpPushTarget;
   readonly intervalMs: number;
   readonly timeoutMs: number;
+  /** When the sums began: with the process, however often a reload has made another push. */
+  readonly startUnixNano: bigint;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -21,7 +23,6 @@ export interface MetricsPushSettings {
  */
 export class MetricsPush {
   readonly #settings: MetricsPushSettings;
-  readonly #startUnixNano: bigint;
   #timer: Timer | undefined;
   #pushing: Promise<void> = Promise.resolve();
   #isFailing = false;
@@ -29,7 +30,6 @@ export class MetricsPush {
 
   constructor(settings: MetricsPushSettings) {
     this.#settings = settings;
-    this.#startUnixNano = settings.clock.nowUnixNano();
   }
 
   start(): void {
@@ -42,7 +42,8 @@ export class MetricsPush {
     this.#isStopped = true;
     this.#timer?.cancel();
     await this.#pushing;
-    await this.#push(signal);
+    // One that never started is of a reload that was refused.
+    if (this.#timer !== undefined) await this.#push(signal);
     this.#settings.target.close();
   }
 
@@ -79,8 +80,8 @@ export class MetricsPush {
 
   async #encode(): Promise<Uint8Array> {
     const { encodeOwnMetrics } = await import("./otlp-metrics.ts");
-    const { registry, level, resource, target, clock } = this.#settings;
-    const times = { startUnixNano: this.#startUnixNano, nowUnixNano: clock.nowUnixNano() };
+    const { registry, level, resource, target, clock, startUnixNano } = this.#settings;
+    const times = { startUnixNano, nowUnixNano: clock.nowUnixNano() };
     return encodeOwnMetrics(registry.collect(level), resource, times, target.encoding);
   }
 }

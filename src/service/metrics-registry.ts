@@ -50,11 +50,16 @@ const UNSHOWN = { add: ignore, set: ignore, record: ignore };
 
 export class MetricsRegistry implements Meter {
   readonly #families = new Map<string, Family>();
-  readonly #level: MetricLevel;
+  #level: MetricLevel;
 
   /** What is marked with a higher level is not kept. */
   constructor(level: MetricLevel = "normal") {
     this.#level = level;
+  }
+
+  /** What is made from now on is kept up to this level. Never lower: what is not to be shown is left out by collect(). */
+  raise(level: MetricLevel): void {
+    if (!this.shows(level)) this.#level = level;
   }
 
   shows(level: MetricLevel): boolean {

@@ -2,6 +2,7 @@ import { systemClock, type Clock } from "../core/clock.ts";
 import type { Listening } from "../core/component.ts";
 import type { Logger } from "../core/logger.ts";
 import type { Configuration } from "../config/configuration.ts";
+import type { TelemetryConfig } from "../config/telemetry.ts";
 import { formatProblems } from "../config/problem.ts";
 import { isHealthWatcher } from "../core/health.ts";
 import { SharedSockets } from "../net/shared-sockets.ts";
@@ -27,6 +28,8 @@ export interface ServiceSettings {
   readonly configuration: Configuration;
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** A reload changed `service.telemetry.logs`: the logger should write as they say from now on. */
+  readonly onLogsChanged?: (logs: TelemetryConfig["logs"]) => void;
   /** Called when a component that was up cannot go on; the gateway should then be shut down. */
   readonly onFatal: (error: Error) => void;
 }
@@ -149,27 +152,36 @@ export class Service {
     const problems = restartProblems(former, configuration);
     if (problems.length > 0) throw new Error(formatProblems(problems));
     const changes = describeChanges(former, configuration);
-    const changeover = this.#prepareChangeover(configuration);
-    await changeover.prepare();
-    // While it started, the gateway may have been told to stop.
-    if (this.#shutdown !== undefined) {
-      await changeover.abandon();
-      throw new Error("the gateway is stopping");
-    }
+    const { telemetry } = configuration.service;
+    const outlets = await this.#telemetry.prepare(telemetry);
+    const notes = this.#noteTelemetry(former, configuration);
+    const changeover = await this.#prepareChangeover(configuration).catch(async (error: unknown) => {
+      await this.#telemetry.abandon(outlets);
+      throw error;
+    });
     changeover.apply();
     this.#graph = changeover.next;
+    this.#telemetry.apply(outlets, this.#end.signal);
+    this.#settings.onLogsChanged?.(telemetry.logs);
     this.#retire(changeover);
-    return [...changes, ...this.#noteTelemetry(former, configuration)];
+    return [...changes, ...notes];
   }
 
-  #prepareChangeover(configuration: Configuration): Changeover {
+  /** Started beside what is in force; rejects where it cannot be, and everything is as before. */
+  async #prepareChangeover(configuration: Configuration): Promise<Changeover> {
     const { queues } = this.#premises;
     const settings = { configuration, clock: this.#clock, logger: this.#settings.logger, meter: this.metrics };
     const ends = buildEnds(settings, this.#graph);
     const next = buildGraph(settings, this.#graph, ends, queues.prepare(ends.destinations), queues.ledger);
     const patienceMs = this.#graph.configuration.signalbox.shutdown_timeout;
     this.#addHeaderNames(configuration);
-    return new Changeover({ premises: this.#premises, clock: this.#clock, former: this.#graph, next, patienceMs });
+    const former = this.#graph;
+    const changeover = new Changeover({ premises: this.#premises, clock: this.#clock, former, next, patienceMs });
+    await changeover.prepare();
+    if (this.#shutdown === undefined) return changeover;
+    // While it started, the gateway was told to stop.
+    await changeover.abandon();
+    throw new Error("the gateway is stopping");
   }
 
   /** Entries that are queued may be partitioned by names that are gone, so none is taken away. */
@@ -183,8 +195,16 @@ export class Service {
     this.#retiring.set(changeover, retired);
   }
 
+  /** Metrics of a higher level are recorded by what is made from here on. */
   #noteTelemetry(former: Configuration, next: Configuration): string[] {
-    return isTelemetryChanged(former, next) ? ["service.telemetry changed: it is read when the gateway starts"] : [];
+    if (!isTelemetryChanged(former, next)) return [];
+    const { telemetry, telemetryPosition: position } = next.service;
+    const { level } = telemetry.metrics;
+    if (level === "none" || this.metrics.shows(level)) return ["service.telemetry changed"];
+    this.metrics.raise(level);
+    const path = "service.telemetry.metrics.level";
+    const message = `${level} is in force for what is new; what stays as it is has these metrics after a restart`;
+    return ["service.telemetry changed", formatProblems([{ position, path, message }])];
   }
 
   #createStorage({ extensions }: GraphEnds): QueueStorage | undefined {

@@ -3,6 +3,8 @@ import type { Logger } from "../core/logger.ts";
 import { createServer } from "../net/node-http.ts";
 
 export interface TelemetryServer {
+  /** What is served from now on. */
+  show(write: () => string): void;
   /** host:port, with the real port where 0 was asked for. */
   readonly address: string;
   close(): Promise<void>;
@@ -18,10 +20,11 @@ export async function startTelemetryServer(
   port: number,
   logger: Logger,
 ): Promise<TelemetryServer | undefined> {
+  let written = write;
   const server = createServer((request, response) => {
     const isMetrics = request.method === "GET" && request.url?.split("?")[0] === "/metrics";
     response.writeHead(isMetrics ? 200 : 404, { "content-type": "text/plain; version=0.0.4; charset=utf-8" });
-    response.end(isMetrics ? write() : "the metrics are at /metrics\n");
+    response.end(isMetrics ? written() : "the metrics are at /metrics\n");
   });
   try {
     await listen(server, host, port);
@@ -35,7 +38,8 @@ export async function startTelemetryServer(
   server.unref();
   const bound = server.address();
   const boundPort = typeof bound === "object" && bound !== null ? bound.port : port;
-  return { address: `${host}:${boundPort}`, close: () => close(server) };
+  const show = (next: () => string): void => void (written = next);
+  return { address: `${host}:${boundPort}`, show, close: () => close(server) };
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Clock } from "../../src/core/clock.ts";
+import type { Configuration } from "../../src/config/configuration.ts";
 import type { Logger } from "../../src/core/logger.ts";
 import { loadGateway } from "../../src/service/load.ts";
+import { createConsoleLogger, logSettingsOf } from "../../src/service/console-logger.ts";
+import type { TelemetryConfig } from "../../src/config/telemetry.ts";
 import { Service } from "../../src/service/service.ts";
 import { freePort } from "../support/processes.ts";
 import { NO_OPENSSL, TestCa } from "../support/test-ca.ts";
@@ -27,10 +30,7 @@ interface Started {
   readonly post: (json: string) => Promise<number>;
 }
 
-async function startService(telemetry: string, clock: Clock = systemClock): Promise<Started> {
-  const lines: string[] = [];
-  const keep = (line: string): void => void lines.push(line);
-  const logger: Logger = { debug: keep, info: keep, warn: keep, error: keep, with: () => logger };
+async function configurationWith(telemetry: string): Promise<Configuration> {
   const text = `
 receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:0" } } } }
 processors: { memory_limiter: { check_interval: 1s, limit_mib: 4000 }, worker_identity: , batch: }
@@ -42,7 +42,15 @@ service:
 `;
   const loaded = await loadGateway({ files: [{ name: "own.yaml", text }], env: {}, processorFolders: [] });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
-  const service = new Service({ configuration: loaded.configuration, logger, clock, onFatal: () => {} });
+  return loaded.configuration;
+}
+
+async function startService(telemetry: string, clock: Clock = systemClock): Promise<Started> {
+  const lines: string[] = [];
+  const keep = (line: string): void => void lines.push(line);
+  const logger: Logger = { debug: keep, info: keep, warn: keep, error: keep, with: () => logger };
+  const configuration = await configurationWith(telemetry);
+  const service = new Service({ configuration, logger, clock, onFatal: () => {} });
   await service.start();
   running.push(service);
   const port = Number(new URL(service.listening[0]!.address).port);
@@ -258,3 +266,95 @@ describe("own metrics by OTLP", () => {
     expect(lines.join("\n")).not.toContain("blue");
   });
 });
+
+describe("a reload of service.telemetry", () => {
+  it("shows the page as it says from then on: at the same place without a gap, and elsewhere beside nothing left behind", async () => {
+    const [here, there] = [await freePort(), await freePort()];
+    const at = (port: number, rest = ""): string =>
+      `{ metrics: { readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${port} } } } }] }${rest} }`;
+    const { service, post } = await startService(at(here));
+    await post(TWO_RECORDS);
+    expect(await service.reload(await configurationWith(at(here, ", resource: { team: green }")))).toContain(
+      "service.telemetry changed",
+    );
+    const same = await (await fetch(`http://127.0.0.1:${here}/metrics`)).text();
+    expect(same).toContain('team="green"');
+    expect(same).toMatch(/otelcol_receiver_accepted_log_records\{.*\} 2\n/);
+    await service.reload(await configurationWith(at(there)));
+    expect(service.metricsAddresses).toEqual([`127.0.0.1:${there}`]);
+    expect(await (await fetch(`http://127.0.0.1:${there}/metrics`)).text()).toMatch(
+      /otelcol_receiver_accepted_log_records\{.*\} 2\n/,
+    );
+    await expect(fetch(`http://127.0.0.1:${here}/metrics`)).rejects.toThrow();
+    await service.reload(await configurationWith("{ metrics: { level: none } }"));
+    expect(service.metricsAddresses).toEqual([]);
+  });
+
+  it("pushes to another backend, after the former has had the last figures", async () => {
+    await using first = await TestGateway.start();
+    await using second = await TestGateway.start();
+    const to = (gateway: TestGateway): string =>
+      push("http/protobuf", `http://127.0.0.1:${gateway.portOf("OTLP/HTTP")}`);
+    const clock = new TestClock(Date.now());
+    const { service } = await startService(to(first), clock);
+    await service.reload(await configurationWith(to(second)));
+    await until(() => first.arrivals.length === 1);
+    await clock.advance(30_000);
+    await until(() => second.arrivals.length === 1);
+    const { scopeMetrics } = (decodeReference("metrics", second.arrivals[0]!.bytes) as MetricsJson).resourceMetrics[0]!;
+    expect(scopeMetrics[0]!.metrics.find(({ name }) => name === "otelcol_process_uptime")).toMatchObject({
+      sum: { dataPoints: [{ asDouble: 30 }] },
+    });
+    expect(first.arrivals).toHaveLength(1);
+  });
+
+  it("that cannot be had changes nothing", async () => {
+    await using backend = await TestGateway.start();
+    const clock = new TestClock(Date.now());
+    const { service, lines } = await startService(
+      push("http/protobuf", `http://127.0.0.1:${backend.portOf("OTLP/HTTP")}`),
+      clock,
+    );
+    const broken = await configurationWith(push("grpc", "https://localhost:1", "certificate: /no/such.pem"));
+    await expect(service.reload(broken)).rejects.toThrow(/certificate .*such\.pem: cannot be read/);
+    await clock.advance(30_000);
+    await until(() => backend.arrivals.length === 1);
+    expect(lines.filter((line) => line.startsWith("own metrics"))).toEqual([]);
+  });
+
+  it("says with its line what a higher level is not in force for before a restart", async () => {
+    const { service } = await startService("{ metrics: { level: basic } }");
+    const changes = await service.reload(await configurationWith("{ metrics: { level: detailed } }"));
+    expect(changes.slice(-2)).toEqual([
+      "service.telemetry changed",
+      expect.stringMatching(
+        /^own\.yaml:6:3 {2}service\.telemetry\.metrics\.level\n {2}detailed is in force for what is new; what stays as it is .* after a restart$/,
+      ),
+    ]);
+  });
+
+  it("changes the level, the encoding and the fields of the log", async () => {
+    const said: string[] = [];
+    const log = { clock: systemClock, write: (line: string) => void said.push(line), ...LOGS_AT_START };
+    const logger = createConsoleLogger(log);
+    const component = logger.with({ component: "exporters.otlp" });
+    const configuration = await configurationWith("{ metrics: { level: none } }");
+    const onLogsChanged = (logs: TelemetryConfig["logs"]): void => void Object.assign(log, logSettingsOf(logs));
+    const service = new Service({ configuration, logger, onFatal: () => {}, onLogsChanged });
+    running.push(service);
+    await service.start();
+    await service.reload(
+      await configurationWith(
+        "{ metrics: { level: none }, logs: { level: warn, encoding: json, initial_fields: { region: eu } } }",
+      ),
+    );
+    said.length = 0;
+    component.info("not any more");
+    component.warn("still");
+    expect(said.map((line) => JSON.parse(line) as object)).toEqual([
+      { ts: expect.any(String) as string, level: "warn", msg: "still", region: "eu", component: "exporters.otlp" },
+    ]);
+  });
+});
+
+const LOGS_AT_START = { level: "info", encoding: "console" } as const;
