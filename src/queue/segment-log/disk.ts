@@ -41,7 +41,7 @@ export interface DiskFile {
 export interface WrittenFile extends DiskFile {
   /**
    * Hands bytes over to the operating system before it returns: they outlive the process, and not a power cut. For a few
-   * bytes over old ones: 2 us, where a write through Node's threads costs 40 us of CPU.
+   * bytes over old ones: 2 us of CPU, where a write through Node's threads costs 23 us.
    */
   writeNow(bytes: Uint8Array, position: number): void;
 }

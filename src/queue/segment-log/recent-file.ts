@@ -106,18 +106,21 @@ export class RecentFile {
     } catch {
       return { mark: undefined, notes: [] };
     }
+    let state: RecentState = { mark: undefined, notes: [] };
     try {
       const boot = await bootOf(disk);
       const bytes = await this.#file.read(0, MARK_BYTES + 2 * this.#halfBytes);
       boot.copy(this.#mark, 8);
-      const state = { mark: decodeMark(bytes, boot), notes: this.#readNotes(bytes) };
+      state = { mark: decodeMark(bytes, boot), notes: this.#readNotes(bytes) };
       // Of another size, or damaged: made anew, once what it says is in the log.
       if (bytes.length < MARK_BYTES + 2 * this.#halfBytes || state.mark === undefined) await this.#leave();
-      return state;
+      // The first group, which brings the notes into the log, may be long in coming.
+      else if (state.notes.length > 0) await this.#file.sync();
     } catch {
+      // It cannot be read or synced, so it is of no use from here on: as if it were not there, and made anew.
       await this.#leave();
-      return { mark: undefined, notes: [] };
     }
+    return state;
   }
 
   /**

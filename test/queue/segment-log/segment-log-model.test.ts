@@ -2,16 +2,19 @@ import assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import type { SegmentLog } from "../../../src/queue/segment-log/segment-log.ts";
-import type { EntryRef, StoredKey, StoredRecord } from "../../../src/queue/storage.ts";
+import type { CompletionRecord, EntryRef, StoredKey, StoredRecord } from "../../../src/queue/storage.ts";
 import { FUZZ_TIMES, fuzz } from "../../support/fuzz.ts";
 import type { TestClock } from "../../support/test-clock.ts";
 import { diskError, MemoryDisk } from "./memory-disk.ts";
-import { admission, bytesOf, completion, openLog, payload, refKey, replay } from "./model.ts";
+import { admission, bytesOf, completion, FOLDER, openLog, payload, refKey, replay } from "./model.ts";
 
 /** Random lives of a log: groups, deliveries, every operation failing, a disk that is full, crashes at any moment, restarts. */
 const RUNS = 120;
 /** Longer runs have longer stories too. */
 const STEPS_MAX = Math.min(60 * FUZZ_TIMES, 300);
+
+/** For so many there is room in either half of the file that they are noted in. */
+const NOTES_MAX = 4;
 
 type Failing = MemoryDisk["failures"][number]["of"];
 
@@ -21,6 +24,9 @@ type Step =
       readonly group: readonly { size: number; destinations: readonly string[]; state: number }[];
     }
   | { readonly do: "complete"; readonly picks: readonly number[] }
+  | { readonly do: "note"; readonly picks: readonly number[] }
+  | { readonly do: "write notes" }
+  | { readonly do: "kill"; readonly segmentBytes: number }
   | { readonly do: "fail"; readonly of: readonly Failing[]; readonly keepBytes: number }
   | { readonly do: "fill"; readonly roomBytes: number }
   | { readonly do: "free" }
@@ -52,6 +58,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       picks: fc.array(fc.nat(20), { minLength: 1, maxLength: 8 }),
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("note" as const),
+      picks: fc.array(fc.nat(20), { minLength: 1, maxLength: 4 }),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("write notes" as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("kill" as const), segmentBytes }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -92,6 +107,8 @@ class Life {
   totals = new Map<string, number>();
   log!: SegmentLog;
   clock!: TestClock;
+  /** Completions that were noted and not written yet, oldest first. */
+  #noted: CompletionRecord[] = [];
   #nextId = 1;
   /** Since the last group that was kept. */
   #failedIds = new Map<number, number>();
@@ -99,8 +116,10 @@ class Life {
   #hasFailed = false;
 
   async open(bytes: number): Promise<void> {
-    ({ log: this.log, clock: this.clock } = openLog(this.disk, { segmentBytes: bytes }));
+    const opened = openLog(this.disk, { segmentBytes: bytes });
+    ({ log: this.log, clock: this.clock } = opened);
     const { entries, seen, states, totals } = await replay(this.log);
+    assert.doesNotMatch(opened.logger.lines.join("\n"), /missing|is not there|damaged in/);
     for (const { ref, admittedUnixMs: id, size } of entries) {
       const key = refKey(ref);
       if (this.live.has(key)) continue;
@@ -119,14 +138,59 @@ class Life {
     this.#hasFailed = false;
   }
 
+  /** Takes what was noted and not written. */
   async crash(share: number, bytes: number): Promise<void> {
     this.disk.failures.length = 0;
     this.disk.cutPower(share);
+    this.#noted = [];
     await this.open(bytes);
+  }
+
+  /** Leaves what was noted, where there is a file for it. */
+  async kill(bytes: number): Promise<void> {
+    this.disk.failures.length = 0;
+    const noted = this.#noted;
+    this.#noted = [];
+    if (noted.length > NOTES_MAX || !this.disk.files.has(`${FOLDER}/recent`)) return this.crash(1, bytes);
+    for (const record of noted) this.#applyCompletion(record);
+    await this.open(bytes);
+  }
+
+  note(picks: readonly number[]): void {
+    if (this.#noted.length === NOTES_MAX) return;
+    const record = completion(this.#pick(picks));
+    this.#noted.push(record);
+    this.log.note(record);
+  }
+
+  async writeNotes(): Promise<void> {
+    if (this.#noted.length === 0) return;
+    const written = await this.#append(this.#noted);
+    for (const { entries } of this.#noted)
+      for (const ref of entries) {
+        if (written === undefined) this.#failedKeys.add(refKey(ref));
+        else this.live.delete(refKey(ref));
+      }
+    if (written !== undefined) this.#noted = [];
+  }
+
+  #applyCompletion({ entries, ledger }: CompletionRecord): void {
+    for (const ref of entries) this.live.delete(refKey(ref));
+    for (const { counter, items } of ledger) this.totals.set(counter.id, (this.totals.get(counter.id) ?? 0) + items);
+  }
+
+  /** Of those that wait and are not noted as done. */
+  #pick(picks: readonly number[]): EntryRef[] {
+    const taken = new Set(this.#noted.flatMap(({ entries }) => entries.map(refKey)));
+    const entries = [...this.live].filter(([key]) => !taken.has(key)).map(([, { ref }]) => ref);
+    return [...new Set(picks.filter((pick) => pick < entries.length))].map((pick) => entries[pick]!);
   }
 
   async restart(bytes: number): Promise<void> {
     this.disk.failures.length = 0;
+    // The journal writes what waits before it closes the log.
+    await this.writeNotes();
+    if (this.#noted.length > 0) return this.crash(1, bytes);
     await this.log.close();
     await this.open(bytes);
   }
@@ -155,10 +219,9 @@ class Life {
   }
 
   async complete(picks: readonly number[]): Promise<void> {
-    const entries = [...this.live];
-    const chosen = new Map(picks.filter((pick) => pick < entries.length).map((pick) => entries[pick]!));
-    const kept = await this.#append([completion([...chosen.values()].map(({ ref }) => ref))]);
-    for (const key of chosen.keys()) {
+    const chosen = this.#pick(picks);
+    const kept = await this.#append([completion(chosen)]);
+    for (const key of chosen.map(refKey)) {
       if (kept === undefined) this.#failedKeys.add(key);
       else this.live.delete(key);
     }
@@ -207,6 +270,9 @@ async function live(life: Life, action: Step): Promise<void> {
   const { disk } = life;
   if (action.do === "admit") await life.admit(action.group);
   else if (action.do === "complete") await life.complete(action.picks);
+  else if (action.do === "note") life.note(action.picks);
+  else if (action.do === "write notes") await life.writeNotes();
+  else if (action.do === "kill") await life.kill(action.segmentBytes);
   else if (action.do === "fail") {
     for (const of of action.of) disk.failures.push({ of, error: diskError("EIO"), keepBytes: action.keepBytes });
     await life.admit([{ size: 200, destinations: ["a"], state: 9 }]);
@@ -233,6 +299,7 @@ it("never loses what it acknowledged, never brings back what is completed or ref
       life.disk.failures.length = 0;
       life.disk.capacityBytes = Number.POSITIVE_INFINITY;
       await life.clock.advance(1000);
+      await life.writeNotes();
       await life.complete(Array.from({ length: life.live.size }, (_, index) => index));
       expect(life.live.size).toBe(0);
       for (let round = 0; round < 3; round += 1) await life.admit([{ size: 10_000, destinations: [], state: 9 }]);
