@@ -80,7 +80,7 @@ const WAYS = [
 
 describe("a receiver whose settings change under load", () => {
   test.for(WAYS)(
-    `fails no call of grpcio, of grpc-js or over HTTP: $engine, $how`,
+    "fails no call of grpcio, of grpc-js or over HTTP: $engine, $how",
     { timeout: 120_000 },
     async ({ engine, how, lanes }, { skip }) => {
       const python = findPython();
