@@ -1,8 +1,9 @@
 import type { ComponentFactory } from "../core/component.ts";
 import { formatComponentId, parseComponentId } from "../core/component-id.ts";
-import type { ComponentId } from "../core/component-id.ts";
+import type { ComponentId, ComponentKind } from "../core/component-id.ts";
 import { isSignal, SIGNALS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
+import { SECTION_NAMES } from "./components.ts";
 import type { Sections } from "./components.ts";
 import type { ConfiguredComponent, ConfiguredPipeline } from "./configuration.ts";
 import { isNull, placeAt } from "./located.ts";
@@ -82,7 +83,7 @@ interface PipelinePlace {
   readonly signal: Signal | undefined;
   readonly sections: Sections;
   readonly report: Report;
-  /** Signals and processors that have been asked whether they fit; shared by all pipelines. */
+  /** Signals and components that have been asked whether they fit; shared by all pipelines. */
   readonly checked: Set<string>;
 }
 
@@ -153,21 +154,21 @@ class PipelineReader {
     const component = kind === undefined ? undefined : this.#sections[kind].components.get(reference.id);
     if (kind === undefined || component === undefined || this.#signal === undefined) return;
     const { factory } = component;
-    if (factory.signals.includes(this.#signal)) return this.#checkSignal(component, reference.id, this.#signal);
+    if (factory.signals.includes(this.#signal)) return this.#checkSignal(kind, component, reference.id, this.#signal);
     const message = `${kind} ${reference.shown} does not support ${this.#signal}, only ${factory.signals.join(", ") || "no signal"}`;
     this.#report.problem(reference.position, reference.path, message, "leave it out of this pipeline");
   }
 
   /** What the component itself refuses in a pipeline of this signal: said where it stands, once for all such pipelines. */
-  #checkSignal({ factory, config }: AnyComponent, id: string, signal: Signal): void {
-    const body = this.#sections.processor.declared.get(id);
-    if (factory.kind !== "processor" || factory.signalProblems === undefined || body === undefined) return;
-    const key = `${signal} ${id}`;
+  #checkSignal(kind: ComponentKind, { factory, config }: AnyComponent, id: string, signal: Signal): void {
+    const body = this.#sections[kind].declared.get(id);
+    if (factory.signalProblems === undefined || body === undefined) return;
+    const key = `${signal} ${kind} ${id}`;
     if (this.#checked.has(key)) return;
     this.#checked.add(key);
     for (const { path, message, fix } of factory.signalProblems(signal, config)) {
       const { position } = placeAt(body.node, body.keyPosition, path);
-      this.#report.problem(position, ["processors", id, ...path], message, fix);
+      this.#report.problem(position, [SECTION_NAMES[kind], id, ...path], message, fix);
     }
   }
 }

@@ -114,6 +114,13 @@ export interface Exporter extends Component, Sender {}
 /** Validation, defaults, documentation and editor completion from one value: a zod schema. */
 export type Schema<C> = z.ZodType<C>;
 
+/** What of a configuration cannot stand in a pipeline of one signal; `path` leads there from the component's block. */
+export interface SignalProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly fix?: string;
+}
+
 interface FactoryBase<C> {
   /** As in the YAML. */
   readonly type: string;
@@ -121,6 +128,8 @@ interface FactoryBase<C> {
   readonly deprecatedTypes?: readonly string[];
   readonly config: Schema<C>;
   readonly signals: readonly Signal[];
+  /** Called by the validator for each signal whose pipelines name the component; create() is called only where it gave nothing. */
+  signalProblems?(signal: Signal, config: C): readonly SignalProblem[];
   /**
    * It holds what only one can hold at a time, such as the lock of a folder: two cannot run beside each other, so a reload
    * that changes its settings is refused.
@@ -135,17 +144,8 @@ export interface ReceiverFactory<C = unknown> extends FactoryBase<C> {
   create(settings: Settings, config: C, next: SignalConsumers): Receiver;
 }
 
-/** What of a configuration cannot stand in a pipeline of one signal; `path` leads there from the component's block. */
-export interface SignalProblem {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-  readonly fix?: string;
-}
-
 export interface ProcessorFactory<C = unknown> extends FactoryBase<C> {
   readonly kind: "processor";
-  /** Called by the validator for each signal whose pipelines name the component; create() is called only where it gave nothing. */
-  signalProblems?(signal: Signal, config: C): readonly SignalProblem[];
   create<S extends Signal>(signal: S, settings: Settings, config: C, next: Consumer<S>): Processor<S>;
 }
 
