@@ -35,8 +35,12 @@ function giveNotice(session: ServerHttp2Session, socket: Socket): void {
  * frames to the socket in each write, and libuv writes in the order of the calls, so it stands between two frames.
  */
 export function writeNotice(socket: Socket): void {
-  if (socket.writable) socket.write(NOTICE);
+  if (!socket.writable) return;
+  // Who has gone by now needs no notice.
+  socket.on("error", ignore).write(NOTICE);
 }
+
+function ignore(): void {}
 
 /** A TLS socket has one write at a time: one of ours and one of node:http2's together are an assertion of Node's that fails. */
 export function canTakeNotice(socket: Socket): boolean {

@@ -3,9 +3,11 @@ import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
-import { settle } from "../../support/test-clock.ts";
+import { DOOR_WAIT_MS_DEFAULT, LARGE_BATCH_ITEMS } from "../../../src/core/limits.ts";
+import { settle, TestClock } from "../../support/test-clock.ts";
 import { logsRequest } from "../../queue/support.ts";
 import { callGrpc, postHttp } from "./otlp-clients.ts";
+import type { HttpResult } from "./otlp-clients.ts";
 import { TestGateway } from "./test-gateway.ts";
 
 /** What a door refuses before anybody knows how many items it holds is told to the host; both engines run this. */
@@ -72,6 +74,26 @@ describe("a request that a door refuses unread is told with reason and declared 
       overHttp("content_coding", LOGS.length),
       overHttp("content_coding", LOGS.length),
     ]);
+  });
+
+  it("for other large requests, which had the turn until its time was over", async () => {
+    const clock = new TestClock(Date.now());
+    await using gateway = await TestGateway.start({ clock });
+    const release = Promise.withResolvers<void>();
+    gateway.onConsume = () => release.promise;
+    const large = Buffer.from(logsRequest(Array.from({ length: LARGE_BATCH_ITEMS + 1 }, () => "")));
+    const send = (): Promise<HttpResult> => postHttp(gateway.portOf("OTLP/HTTP"), "/v1/logs", PROTOBUF, large);
+    const first = send();
+    while (gateway.arrivals.length === 0) await settle();
+    const answers: number[] = [];
+    void send().then(({ status }) => answers.push(status));
+    while (gateway.budget.leasedBytes < 2 * large.length) await settle();
+    // Its time begins when it is read, which nobody tells: in small steps, so that there is time to read it.
+    while (answers.length === 0) await clock.advance(DOOR_WAIT_MS_DEFAULT / 500);
+    expect(answers).toEqual([503]);
+    release.resolve();
+    expect((await first).status).toBe(200);
+    expect(gateway.unread).toEqual([overHttp("large_requests", large.length)]);
   });
 
   it("not where it was read, or asked for what is not there", async () => {
