@@ -18,7 +18,7 @@ export interface QueueStorage {
   readonly isDurable: boolean;
   /**
    * How long completions may wait for a group to ride with before they are written on their own. 0: not at all.
-   * What is not written when the process dies is delivered again.
+   * What is neither written nor noted when the process dies is delivered again.
    */
   readonly completionDelayMs: number;
   /** Called once, before the first append: tells everything that a former process left, oldest first. */

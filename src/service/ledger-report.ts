@@ -46,13 +46,17 @@ export async function readStoredLedger(
 ): Promise<LedgerReport> {
   const ledger = new Ledger(new MetricsRegistry());
   const waiting = new Map<string, { destination: string; signal: Signal; items: number }>();
-  const log = new SegmentLog({ folder, disk: untouched, ...settings });
+  const kept = new Map<string, { destination: string; signal: Signal; items: number }>();
+  const log = new SegmentLog({ folder, disk: untouched, isOnlyRead: true, ...settings });
   await log.replay({
     entry: ({ destination, signal, itemCount }) => {
       const key = `${destination} ${signal}`;
       waiting.set(key, { destination, signal, items: (waiting.get(key)?.items ?? 0) + itemCount });
     },
-    letter: () => undefined,
+    letter: ({ destination, signal, itemCount }) => {
+      const key = `${destination} ${signal}`;
+      kept.set(key, { destination, signal, items: (kept.get(key)?.items ?? 0) + itemCount });
+    },
     seen: () => undefined,
     state: () => undefined,
     total: (counterId, items) => ledger.restore(counterId, items),
@@ -63,6 +67,7 @@ export async function readStoredLedger(
     account.carriedOver.add(items);
     account.observe(() => ({ queuedItems: items, inFlightItems: 0 }));
   }
+  for (const { destination, signal, items } of kept.values()) ledger.letters(destination, signal).observe(() => items);
   // In this copy only; the next start books it in the storage.
   ledger.bookDamage();
   return { ever: ledger.snapshot("ever"), imbalances: ledger.imbalances() };
@@ -71,6 +76,10 @@ export async function readStoredLedger(
 /** Takes no change: what replay tidies up is left for the gateway that owns the folder. */
 const untouched: Disk = {
   ...nodeDisk,
+  openForWriting: async (folder, name) => {
+    const file = await nodeDisk.openForReading(folder, name);
+    return Object.assign(file, { sync: () => Promise.resolve(), writeNow: () => undefined });
+  },
   remove: () => Promise.resolve(),
   writeFile: () => Promise.resolve(),
 };

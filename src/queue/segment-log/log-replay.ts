@@ -73,7 +73,7 @@ class LogReplay {
     if (closed !== undefined) this.#knownEnds.set(closed.end.segment, closed.end);
     this.#nextSequence = Math.max(closed?.nextSequence ?? 1, recent.mark?.nextSequence ?? 1);
     const segments = await this.#readAll(numbers);
-    const inventory = takeInventory(segments, recent.mark ?? closed?.end);
+    const inventory = takeInventory(segments, newestOf(recent.mark, closed?.end));
     this.#apply(segments);
     this.#restoreTotals(inventory);
     if (closed !== undefined) state.setTotals(closed.totals);
@@ -225,6 +225,15 @@ class LogReplay {
     const uncounted = segments.map(({ number }) => number).filter((number) => !state.hasSegment(number));
     if (uncounted.length > 0) await files.remove(uncounted);
   }
+}
+
+/** A mark may be older than a stop in order, where a power cut came between. */
+function newestOf(
+  mark: CommittedMark | undefined,
+  end: SegmentEnd | undefined,
+): CommittedMark | SegmentEnd | undefined {
+  if (mark === undefined || end === undefined) return mark ?? end;
+  return end.segment > mark.segment ? end : mark;
 }
 
 /** How much of a segment was committed, by a mark that cannot be older than the last commit. */

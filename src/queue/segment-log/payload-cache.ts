@@ -1,3 +1,4 @@
+import type { PayloadPlace } from "./live-records.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
 
 /**
@@ -41,4 +42,9 @@ export class PayloadCache {
     this.#held.delete(key);
     this.#bytes -= held.payload.size;
   }
+}
+
+/** A segment has fewer than 2^32 bytes, and their numbers stay far below 2^20. */
+export function cacheKey({ segment, offset }: Pick<PayloadPlace, "segment" | "offset">): number {
+  return segment * 2 ** 32 + offset;
 }

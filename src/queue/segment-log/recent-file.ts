@@ -32,6 +32,8 @@ const MAGIC = Buffer.from("SIGBOXR1");
 const MARK_BYTES = 64;
 const NOTE_HEAD_BYTES = 8;
 const BOOT_BYTES = 16;
+/** No version makes a larger one: what stands behind is not ours. */
+const FILE_BYTES_MAX = 1024 * 1024;
 
 /** How far the log was committed; a group behind it was answered to nobody as long as `isExact`. */
 export interface CommittedMark extends SegmentEnd {
@@ -74,8 +76,8 @@ interface RecentFileSettings {
 /** Opened once by the process that has the folder; everything else is done at once, in the turn that asks for it. */
 export class RecentFile {
   readonly #settings: RecentFileSettings;
-  readonly #halves: readonly [Half, Half];
-  readonly #halfBytes: number;
+  #halves: readonly [Half, Half];
+  #halfBytes: number;
   readonly #mark = Buffer.alloc(MARK_BYTES);
   #active = 0;
   #file: WrittenFile | undefined;
@@ -86,12 +88,8 @@ export class RecentFile {
 
   constructor(settings: RecentFileSettings) {
     this.#settings = settings;
-    this.#halfBytes = Math.max(Math.floor((settings.bytes - MARK_BYTES) / 16) * 8, 0);
-    const from = MARK_BYTES + this.#halfBytes;
-    this.#halves = [
-      { from: MARK_BYTES, at: MARK_BYTES, lastNote: 0 },
-      { from, at: from, lastNote: 0 },
-    ];
+    this.#halfBytes = halfBytesOf(settings.bytes);
+    this.#halves = halvesOf(this.#halfBytes);
   }
 
   get bytes(): number {
@@ -109,11 +107,14 @@ export class RecentFile {
     let state: RecentState = { mark: undefined, notes: [] };
     try {
       const boot = await bootOf(disk);
-      const bytes = await this.#file.read(0, MARK_BYTES + 2 * this.#halfBytes);
+      // It stays as large as it was made: commands that open the log know of no other size.
+      const bytes = await this.#file.read(0, Math.min(await this.#file.size(), FILE_BYTES_MAX));
+      this.#halfBytes = halfBytesOf(bytes.length);
+      this.#halves = halvesOf(this.#halfBytes);
       boot.copy(this.#mark, 8);
       state = { mark: decodeMark(bytes, boot), notes: this.#readNotes(bytes) };
-      // Of another size, or damaged: made anew, once what it says is in the log.
-      if (bytes.length < MARK_BYTES + 2 * this.#halfBytes || state.mark === undefined) await this.#leave();
+      // Damaged: made anew, once what it says is in the log.
+      if (state.mark === undefined) await this.#leave();
       // The first group, which brings the notes into the log, may be long in coming.
       else if (state.notes.length > 0) await this.#file.sync();
     } catch {
@@ -134,7 +135,8 @@ export class RecentFile {
       (await bootOf(disk)).copy(this.#mark, 8);
       await disk.remove(folder, RECENT_NAME).catch(() => undefined);
       const file = await disk.create(folder, RECENT_NAME);
-      for (const half of this.#halves) half.at = half.from;
+      this.#halfBytes = halfBytesOf(this.#settings.bytes);
+      this.#halves = halvesOf(this.#halfBytes);
       this.#file = file;
       await file.write([this.#encodeMark(committed), Buffer.alloc(2 * this.#halfBytes)], 0);
       await file.sync();
@@ -257,6 +259,18 @@ export class RecentFile {
 
 const WITHOUT =
   "a kill then repeats what was delivered in its last 100 ms, and a queue file that was cut off is not told from one that was being written";
+
+function halfBytesOf(fileBytes: number): number {
+  return Math.max(Math.floor((fileBytes - MARK_BYTES) / 16) * 8, 0);
+}
+
+function halvesOf(bytes: number): readonly [Half, Half] {
+  const [first, second] = [MARK_BYTES, MARK_BYTES + bytes];
+  return [
+    { from: first, at: first, lastNote: 0 },
+    { from: second, at: second, lastNote: 0 },
+  ];
+}
 
 async function bootOf(disk: Disk): Promise<Buffer> {
   const boot = Buffer.alloc(BOOT_BYTES);

@@ -9,7 +9,7 @@ import { checksumOf, type EncodedFrame, encodeFrame, FILE_HEADER_BYTES, type Fra
 import { replayLog } from "./log-replay.ts";
 import { type Movable, NO_FILE, type PayloadPlace } from "./live-records.ts";
 import { LogState } from "./log-state.ts";
-import { PayloadCache } from "./payload-cache.ts";
+import { cacheKey, PayloadCache } from "./payload-cache.ts";
 import {
   type AdmissionDescription,
   type CheckpointDescription,
@@ -43,6 +43,8 @@ export interface SegmentLogSettings {
   readonly reserveBytes?: number;
   /** See RecentFile. Default 512 KiB, or a thirty-second of `bytesMax`. */
   readonly recentBytes?: number;
+  /** It is replayed and closed, nothing else: no file is made. Default false. */
+  readonly isOnlyRead?: boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -117,7 +119,7 @@ export class SegmentLog implements QueueStorage {
   }
 
   async replay(visitor: ReplayVisitor): Promise<void> {
-    const { disk, folder, logger, clock } = this.#settings;
+    const { disk, folder, logger, clock, isOnlyRead = false } = this.#settings;
     const [files, state] = [this.#files, this.#state];
     const recent = await this.#recent.open();
     const replayed = await replayLog({ disk, folder, logger, files, state, recent });
@@ -125,7 +127,7 @@ export class SegmentLog implements QueueStorage {
     this.#nextSequence = replayed.nextSequence;
     this.#recent.noted(replayed.durableNote);
     // A new file in the place of one that still says something would forget it.
-    if (state.noted === replayed.durableNote) await this.#recent.ensure(this.#committed());
+    if (!isOnlyRead && state.noted === replayed.durableNote) await this.#recent.ensure(this.#committed());
     state.tell(visitor, clock.nowMs());
   }
 
@@ -393,8 +395,3 @@ function encode({ kind, sequence, description, payloads, bytes }: Written): Enco
 
 /** Of the process or the system, and passing. */
 const SHORTAGES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"]);
-
-/** A segment has fewer than 2^32 bytes, and their numbers stay far below 2^20. */
-function cacheKey({ segment, offset }: Pick<PayloadPlace, "segment" | "offset">): number {
-  return segment * 2 ** 32 + offset;
-}

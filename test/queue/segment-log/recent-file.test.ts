@@ -39,6 +39,24 @@ describe("a completion that was noted before its record was written", () => {
     expect(await found(disk)).toEqual({ entries: [refKey(second), refKey(third)], sent: 1, lines: [] });
   });
 
+  it("holds for whoever opens the log next, though it would make a file of another size", async () => {
+    const disk = new MemoryDisk();
+    const log = await openedLog(disk);
+    const refs = [];
+    for (let id = 1; id <= 12; id += 1) refs.push(await admitOne(log, id));
+    for (const ref of refs) log.note(completion([ref]));
+    for (const recentBytes of [4096, 512]) {
+      const { entries, totals } = await replay(openLog(disk.copy(), { recentBytes }).log);
+      expect([entries.length, totals.get("sent")]).toEqual([0, 12]);
+    }
+    // One that only reads makes no file, and leaves this one as it is.
+    disk.files.delete(`${FOLDER}/recent`);
+    const before = [...disk.files.keys()];
+    const { log: reader } = openLog(disk, { isOnlyRead: true });
+    expect((await replay(reader)).entries).toHaveLength(12);
+    expect([...disk.files.keys()]).toEqual(before);
+  });
+
   it("is counted once where its record was written too", async () => {
     const disk = new MemoryDisk();
     const log = await openedLog(disk);
