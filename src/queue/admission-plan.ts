@@ -148,7 +148,7 @@ export class AdmissionPlan {
     for (const share of this.#shares) {
       const { account } = share.queue;
       deltas.push({ counter: account.admitted, items: share.items });
-      if (share.overflow !== undefined) deltas.push({ counter: account.deadLettered, items: share.items });
+      if (share.overflow !== undefined) addLetters(deltas, share, share.overflow);
       else if (!isQueued(share)) deltas.push({ counter: account.evicted.for("drop_newest"), items: share.items });
       if (share.eviction === undefined || share.eviction.entries.length === 0) continue;
       const pushedOut = share.eviction.entries.reduce((sum, entry) => sum + entry.itemCount, 0);
@@ -272,4 +272,11 @@ function directNeeds(directs: readonly DirectShare[]): Need[] {
 function sizeOf(payload: Enlisted["payload"], unit: Sizer): number {
   if (unit === "requests") return 1;
   return unit === "items" ? payload.itemCount : payload.size;
+}
+
+function addLetters(deltas: LedgerDelta[], { queue, items, entries }: Share, { rooms }: Overflow): void {
+  deltas.push({ counter: queue.account.deadLettered, items });
+  for (const [index, room] of rooms.entries()) {
+    deltas.push(...queue.deadLetters.deltasOf(queue.signal, entries[index]!.payload.itemCount, room));
+  }
 }

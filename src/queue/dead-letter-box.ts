@@ -4,12 +4,15 @@ import type { Signal } from "../core/signal.ts";
 import type { DeadLettersConfig } from "./config.ts";
 import { idOf } from "./dead-letter.ts";
 import type { DeadLetter } from "./dead-letter.ts";
-import type { DeadLetterReason, EntryRef } from "./storage.ts";
+import type { Ledger } from "./ledger.ts";
+import type { LettersAccount } from "./letters-account.ts";
+import type { DeadLetterReason, EntryRef, LedgerDelta } from "./storage.ts";
 
 export interface DeadLetterBoxSettings {
   readonly destination: string;
   readonly meter: Meter;
   readonly logger: Logger;
+  readonly ledger: Pick<Ledger, "letters">;
 }
 
 /** Room for one letter that is not written yet, and the letters that leave for it. */
@@ -90,6 +93,31 @@ export class DeadLetterBox {
     this.#reportEvicting(room.evicted.length > 0);
   }
 
+  /** For the ledger, of a letter that comes and those that leave for it: to be written with them. */
+  deltasOf(signal: Signal, items: number, { evicted }: LetterRoom): LedgerDelta[] {
+    const { added } = this.#account(signal);
+    return [{ counter: added, items }, ...evicted.map((letter) => this.deltaOf("evicted", letter))];
+  }
+
+  /** The same, of one that leaves for good, or to be sent again. */
+  deltaOf(entry: "replayed" | "evicted" | "dropped", { signal, itemCount: items }: DeadLetter): LedgerDelta {
+    return { counter: this.#account(signal)[entry], items };
+  }
+
+  #account(signal: Signal): LettersAccount {
+    const { ledger } = this.#settings;
+    const account = ledger.letters(this.destination, signal);
+    account.observe(() => this.#keptItems(signal));
+    return account;
+  }
+
+  /** Costs a look at all letters, when somebody asks for the ledger. */
+  #keptItems(signal: Signal): number {
+    let items = 0;
+    for (const letter of this.#letters.values()) if (letter.signal === signal) items += letter.itemCount;
+    return items;
+  }
+
   /** It was not written: everything is as before. */
   giveBack({ bytes, evicted }: LetterRoom): void {
     this.#bytes -= bytes;
@@ -100,6 +128,7 @@ export class DeadLetterBox {
   /** Of an earlier process, which had its own bound. */
   adopt(letter: DeadLetter): void {
     this.#letters.set(idOf(letter), letter);
+    this.#account(letter.signal).carriedOverItems += letter.itemCount;
     this.#bytes += letter.bytes;
     this.#count += 1;
   }

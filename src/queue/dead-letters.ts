@@ -60,8 +60,8 @@ export class DeadLetters {
   box(destination: string): DeadLetterBox {
     let box = this.#boxes.get(destination);
     if (box === undefined) {
-      const { meter, logger } = this.#settings;
-      box = new DeadLetterBox({ destination, meter, logger });
+      const { meter, logger, ledger } = this.#settings;
+      box = new DeadLetterBox({ destination, meter, logger, ledger });
       this.#boxes.set(destination, box);
     }
     return box;
@@ -108,12 +108,14 @@ export class DeadLetters {
     const dropped: DeadLetter[] = [];
     for await (const letter of this.find(filter)) if (this.box(letter.destination).claim(letter)) dropped.push(letter);
     if (dropped.length === 0) return { letters: 0, items: 0 };
+    const ledger = dropped.map((letter) => this.box(letter.destination).deltaOf("dropped", letter));
     try {
-      await this.#settings.journal.write({ kind: "completion", entries: refsOf(dropped), ledger: [] });
+      await this.#settings.journal.write({ kind: "completion", entries: refsOf(dropped), ledger });
     } catch (error) {
       for (const letter of dropped) this.box(letter.destination).restore([letter]);
       throw error;
     }
+    this.#settings.ledger.apply(ledger);
     for (const letter of dropped) this.box(letter.destination).countDropped(letter);
     return { letters: dropped.length, items: sumItems(dropped) };
   }
@@ -178,8 +180,10 @@ class ReplayRun {
     const atUnixMs = clock.nowMs();
     const replayOf = ({ mark }: DeadLetter): Replay => ({ atUnixMs, count: mark.replays + 1 });
     const marks: EntryMark[] = group.map(({ letter }) => ({ ref: letter.ref, replay: replayOf(letter) }));
-    const deltas: LedgerDelta[] = group.map(({ letter: { destination, signal, itemCount: items } }) => {
-      return { counter: ledger.destination(destination, signal).replayed, items };
+    const deltas: LedgerDelta[] = group.flatMap(({ letter }) => {
+      const { destination, signal, itemCount: items } = letter;
+      const queued = { counter: ledger.destination(destination, signal).replayed, items };
+      return [queued, this.#letters.box(destination).deltaOf("replayed", letter)];
     });
     try {
       await journal.write({ kind: "completion", entries: [], marks, ledger: deltas });

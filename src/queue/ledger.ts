@@ -6,6 +6,7 @@ import { ExporterMetrics } from "./exporter-metrics.ts";
 import { DestinationAccount, LabelledCounters, LedgerCounter, ReceiverAccount } from "./ledger-accounts.ts";
 import type { CounterMaker, DestinationLine, LedgerMetric, LedgerScope, ReceiverLine } from "./ledger-accounts.ts";
 import { type AccountKind, LedgerMetrics } from "./ledger-metrics.ts";
+import { LettersAccount, type LettersLine } from "./letters-account.ts";
 import { PipelineAccount } from "./pipeline-account.ts";
 import type { PipelineLine, PipelineStage } from "./pipeline-account.ts";
 import type { LedgerDelta } from "./storage.ts";
@@ -18,6 +19,7 @@ export interface LedgerSnapshot {
   readonly receivers: readonly ReceiverLine[];
   /** In requests: no equation has them. */
   readonly unread: readonly UnreadLine[];
+  readonly dead_letters: readonly LettersLine[];
 }
 
 interface AccountIdentity {
@@ -35,6 +37,9 @@ const SEPARATOR = "\u001f";
 /** The kind of account in an id of what was refused unread. */
 const UNREAD = "unread";
 
+/** Of what became of dead letters. */
+const LETTERS = "letters";
+
 /**
  * Where every item went. Each account has an equation (see its class); balance() checks all of them.
  * The counters that the Collector also has are its metrics at the same time, so the two cannot disagree.
@@ -48,6 +53,7 @@ export class Ledger {
   readonly #pipelines = new Map<string, PipelineAccount>();
   readonly #receivers = new Map<string, ReceiverAccount>();
   readonly #unread = new Map<string, UnreadAccount>();
+  readonly #letters = new Map<string, LettersAccount>();
   readonly #exporters = new Map<string, ExporterMetrics>();
 
   constructor(meter: Meter) {
@@ -113,6 +119,16 @@ export class Ledger {
     });
   }
 
+  /** Its metrics are the box's own (dead-letter-box.ts). */
+  letters(destination: string, signal: Signal): LettersAccount {
+    return getOrMake(this.#letters, `${destination} ${signal}`, () => {
+      return new LettersAccount(destination, signal, (name) => {
+        const id = [LETTERS, destination, signal, name].join(SEPARATOR);
+        return getOrMake(this.#counters, id, () => new LedgerCounter(id));
+      });
+    });
+  }
+
   /** Metric of what did not even get into a queue; the sender was refused, or a best-effort queue was full. */
   enqueueFailed(exporter: string, signal: Signal): Counter {
     const name = `otelcol_exporter_enqueue_failed_${ITEM_NAMES[signal]}`;
@@ -158,6 +174,7 @@ export class Ledger {
       pipelines: [...this.#pipelines.values()].map((account) => account.snapshot(scope)),
       receivers: [...this.#receivers.values()].map((account) => account.snapshot(scope)),
       unread: [...this.#unread.values()].map((account) => account.snapshot(scope)),
+      dead_letters: [...this.#letters.values()].map((account) => account.snapshot(scope)),
     };
   }
 
@@ -179,6 +196,7 @@ export class Ledger {
     if (kind === "destination" && isSignal(second)) this.destination(name, second);
     else if (kind === "receiver" && isSignal(third)) this.#receiver(name, second, third);
     else if (kind === "pipeline") this.#openPipeline(name);
+    else if (kind === LETTERS && isSignal(second)) this.letters(name, second);
     else if (kind === UNREAD) this.unread({ receiver: name, transport: second, reason: third });
     else return false;
     return true;

@@ -73,7 +73,8 @@ function buryEntries(settings: SettlementSettings, loss: Loss): Settlement {
   }
   for (const { room } of buried) done.push(...refsOf(room.evicted));
   const items = loss.reason === "partial_success" ? 0 : buried.reduce((sum, { entry }) => sum + entry.itemCount, 0);
-  return { done, buried, parts: [], deltas: deltasOf(settings, items) };
+  const letters = buried.flatMap(({ entry, room }) => box.deltasOf(settings.account.signal, entry.itemCount, room));
+  return { done, buried, parts: [], deltas: [...deltasOf(settings, items), ...letters] };
 }
 
 function buryParts(settings: SettlementSettings, kept: readonly Loss[]): Settlement {
@@ -81,15 +82,17 @@ function buryParts(settings: SettlementSettings, kept: readonly Loss[]): Settlem
   const done = entries.map(({ ref }) => ref);
   const parts: BuriedPart[] = [];
   const replays = Math.max(...entries.map(({ replay }) => replay?.count ?? 0));
+  const letters: LedgerDelta[] = [];
   let items = 0;
   for (const loss of kept) {
     const room = box.takeRoom(loss.payload.size);
     if (room === undefined) continue;
     done.push(...refsOf(room.evicted));
     parts.push({ payload: loss.payload, room, mark: markOf(loss, nowMs, replays) });
+    letters.push(...box.deltasOf(settings.account.signal, loss.payload.itemCount, room));
     if (loss.reason !== "partial_success") items += loss.payload.itemCount;
   }
-  return { done, buried: [], parts, deltas: deltasOf(settings, items) };
+  return { done, buried: [], parts, deltas: [...deltasOf(settings, items), ...letters] };
 }
 
 /** `deadLettered`: of those that the outcome counts as rejected or expired. */

@@ -8,7 +8,7 @@ interface Row {
 }
 
 interface Account {
-  readonly title: "receivers" | "pipelines" | "exporters";
+  readonly title: "receivers" | "pipelines" | "exporters" | "dead_letters";
   readonly rows: readonly Row[];
 }
 
@@ -55,7 +55,7 @@ export function formatLedgerReport(report: LedgerReport, ledger: LedgerSnapshot,
   return `${parts.join("\n\n")}\n`;
 }
 
-function accountsOf({ receivers, pipelines, destinations }: LedgerSnapshot): Account[] {
+function accountsOf({ receivers, pipelines, destinations, dead_letters: letters }: LedgerSnapshot): Account[] {
   return [
     {
       title: "receivers",
@@ -67,6 +67,10 @@ function accountsOf({ receivers, pipelines, destinations }: LedgerSnapshot): Acc
     {
       title: "exporters",
       rows: destinations.map(({ destination, signal, ...counts }) => rowOf(`${destination} ${signal}`, counts)),
+    },
+    {
+      title: "dead_letters",
+      rows: letters.map(({ destination, signal, ...counts }) => rowOf(`${destination} ${signal}`, counts)),
     },
   ];
 }

@@ -126,6 +126,7 @@ describe("signalbox deadletters", () => {
     await using ledger = signalbox(["ledger", "--storage", `${folder.path}/queue`]);
     expect(await ledger.exit()).toBe(0);
     expect(ledger.stdout).toMatch(/admitted +replayed +sent +dead_lettered\notlp_http logs +3 +2 +2 +3\n/);
+    expect(ledger.stdout).toMatch(/dead_letters +added +replayed( +dropped)?( +kept)?\notlp_http logs +3 +2/);
     expect(arrived).toBe(2);
   }, 120_000);
 

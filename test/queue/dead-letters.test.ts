@@ -300,10 +300,11 @@ describe("the bound", () => {
   async function reject(
     config: Record<string, unknown>,
     items: readonly number[],
+    storage = new LogStorage(),
   ): Promise<ReturnType<typeof openQueues>> {
     const opened = openQueues(
       [{ id: "a", sender: new TestSender().fail("permanent"), queue: { num_consumers: 1, dead_letters: config } }],
-      { storage: new LogStorage() },
+      { storage },
     );
     await opened.queues.start();
     for (const count of items) {
@@ -324,6 +325,35 @@ describe("the bound", () => {
       expect(logger.matching(/dead letters are full .*the oldest leave/).length).toBeGreaterThanOrEqual(1);
       queues.ledger.balance();
     }
+  });
+
+  it("leaves a sum that a reader can make: what went there is what was replayed, evicted, dropped, or is there, over restarts too", async () => {
+    const storage = new LogStorage();
+    const first = await reject({ max_count: 2 }, [1, 2, 3, 4], storage);
+    const desk = deskOf(first.queues, first.clock);
+    const [oldest] = await lettersOf(first.queues, first.clock);
+    expect(await desk.drop([`id=${oldest!.id}`])).toEqual({ letters: 1, items: 3 });
+    const line = {
+      destination: "a",
+      signal: "logs",
+      carried_over: 0,
+      added: 10,
+      replayed: 0,
+      evicted: 3,
+      dropped: 3,
+      kept: 4,
+    };
+    expect(first.queues.ledger.snapshot().dead_letters).toEqual([line]);
+    await first.queues.shutdown(never);
+
+    const second = await reject({ max_count: 2 }, [], storage);
+    expect(second.queues.ledger.snapshot("ever").dead_letters).toEqual([line]);
+    await deskOf(second.queues, second.clock).replay([], never);
+    await settle();
+    expect(second.queues.ledger.snapshot().dead_letters).toEqual([
+      { ...line, carried_over: 4, added: 4, replayed: 4, evicted: 0, dropped: 0, kept: 4 },
+    ]);
+    expect(second.queues.ledger.snapshot("ever").dead_letters).toEqual([{ ...line, added: 14, replayed: 4 }]);
   });
 
   it("keeps what there is where it says so, and counts the newest as rejected", async () => {
