@@ -3,6 +3,7 @@ import type { Admission, AdmissionSettings } from "./admission.ts";
 import type { Clock } from "./clock.ts";
 import type { ComponentId } from "./component-id.ts";
 import type { Consumer, SignalConsumers } from "./consumer.ts";
+import type { ConsumeError } from "./errors.ts";
 import type { ListeningSockets } from "./listening.ts";
 import type { Logger } from "./logger.ts";
 import type { Meter } from "./meter.ts";
@@ -30,18 +31,46 @@ export type Pressure = "none" | "soft" | "hard";
 export interface DoorBudget {
   /**
    * Takes `bytes` for a request that is about to be read. Resolves with the lease once there is room; rejects with a
-   * `refused` ConsumeError at hard memory pressure or when `deadline` passes first, and `too_large` where `bytes`
-   * exceed the whole budget. Give the lease back when the request has been answered.
+   * `refused` ConsumeError at hard memory pressure, when `deadline` passes first, or when others need what it holds, and
+   * `too_large` where `bytes` exceed the whole budget. Give the lease back when the request has been answered.
    */
-  acquire(bytes: number, deadline: number, signal: AbortSignal): Promise<DoorLease>;
+  acquire(bytes: number, deadline: number, signal: AbortSignal, claim?: DoorClaim): Promise<DoorLease>;
+  /**
+   * How much a door may ask for ahead of what has come of a request, whatever that declares: a sender that declares much
+   * and sends nothing is to hold little. Less while room is short.
+   */
+  readonly stepBytes: number;
   readonly pressure: Pressure;
+}
+
+/** What a door knows of the one who asks. */
+export interface DoorClaim {
+  /** The request's smaller lease, which the door keeps until it has the larger one, or is refused. */
+  readonly holding?: DoorLease | undefined;
+  /** The connection, where it may have many requests at a time: others are served before one that holds much. */
+  readonly sender?: DoorSender;
+}
+
+export interface DoorSender {
+  /** The budget's own count. Starts at 0. */
+  leasedBytes: number;
 }
 
 export interface DoorLease {
   /** The size turned out different (decompressed, chunked): adjusts the lease without waiting. */
   resize(bytes: number): void;
+  /** From now on a body comes under this lease; undefined: it is whole. Where others wait, one that does not come has to give way. */
+  watch(arrival: DoorArrival | undefined): void;
   /** Idempotent. */
   release(): void;
+}
+
+/** A body on its way. */
+export interface DoorArrival {
+  /** In bytes, so far. */
+  readonly receivedSize: number;
+  /** Called once at most: refuse the request with this, and give the lease back. */
+  giveWay(error: ConsumeError): void;
 }
 
 /** What the service offers to a component that runs. */
@@ -135,6 +164,8 @@ interface FactoryBase<C> {
    * that changes its settings is refused.
    */
   readonly isExclusive?: true;
+  /** Of one that isExclusive: keys that may change while it runs, since the service reads them, or it does at its start alone. */
+  readonly changeableKeys?: Readonly<Record<string, "at once" | "at the next start">>;
 }
 
 export interface ReceiverFactory<C = unknown> extends FactoryBase<C> {

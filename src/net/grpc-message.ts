@@ -7,8 +7,9 @@ import { PREFIX_BYTES } from "./grpc-wire.ts";
 const SLACK_FACTOR_MAX = 2;
 
 /**
- * Puts the one message of a unary call together from chunks of any size. Until admit() it only holds what came; the
- * owner stops the flow meanwhile. What is past the declared length is noticed and not kept.
+ * Puts the one message of a unary call together from chunks of any size. Until admit(), and once more has come than was
+ * admitted, it only holds what came; the owner stops the flow meanwhile. What is past the declared length is noticed and
+ * not kept.
  */
 export class GrpcMessageReader {
   /** -1 until the prefix is there. */
@@ -22,6 +23,14 @@ export class GrpcMessageReader {
   /** Views into what the socket gave, in order; not used once there is a target. */
   #held: Buffer[] = [];
   #target: Buffer | undefined;
+  /** How much of the message is in the target. */
+  #targetSize = 0;
+  #admittedBytes = 0;
+
+  /** More came than there is room for. */
+  get isShort(): boolean {
+    return this.receivedSize > this.#admittedBytes;
+  }
 
   get isWhole(): boolean {
     return this.receivedSize === this.declaredSize;
@@ -35,26 +44,29 @@ export class GrpcMessageReader {
   push(chunk: Buffer): void {
     const bytes = this.declaredSize < 0 ? this.#readPrefix(chunk) : chunk;
     if (bytes === undefined || bytes.length === 0) return;
-    const at = this.receivedSize;
     this.receivedSize += bytes.length;
     if (this.receivedSize > this.declaredSize) return;
-    if (this.#target === undefined) this.#held.push(bytes);
-    else this.#target.set(bytes, at);
+    if (this.#target === undefined || this.isShort) this.#held.push(bytes);
+    else this.#fill(bytes);
   }
 
-  /** The message has its lease: from now on there may be memory of its declared size. */
-  admit(): void {
-    if (this.isWhole) return;
-    this.#target = Buffer.allocUnsafeSlow(this.declaredSize);
-    let at = 0;
-    for (const bytes of this.#held) {
-      this.#target.set(bytes, at);
-      at += bytes.length;
-    }
+  /** There is a lease of this size, at most the declared one: from now on there may be memory for as much. */
+  admit(bytes: number): void {
+    this.#admittedBytes = bytes;
+    if (this.isShort || (this.isWhole && this.#target === undefined)) return;
+    const smaller = this.#target;
+    this.#target = Buffer.allocUnsafeSlow(bytes);
+    if (smaller !== undefined) smaller.copy(this.#target, 0, 0, this.#targetSize);
+    for (const held of this.#held) this.#fill(held);
     this.#held = [];
   }
 
-  /** The whole message. Called once, after admit(), when isWhole. */
+  #fill(bytes: Buffer): void {
+    this.#target!.set(bytes, this.#targetSize);
+    this.#targetSize += bytes.length;
+  }
+
+  /** The whole message. Called once, when isWhole and all of it was admitted. */
   take(): Buffer {
     if (this.#target !== undefined) return this.#target;
     const [first] = this.#held;

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../core/clock.ts";
-import type { DoorLease } from "../core/component.ts";
+import type { DoorArrival, DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { BodyTarget } from "./body-target.ts";
 import { parseContentEncoding } from "./content-coding.ts";
@@ -21,13 +21,15 @@ export interface BodySettings {
   readonly timeoutMs: number;
   readonly clock: Clock;
   /** Takes a lease from the doors' budget, or rejects with ConsumeError. */
-  readonly acquire: (bytes: number) => Promise<DoorLease>;
+  readonly acquire: (bytes: number, holding?: DoorLease) => Promise<DoorLease>;
+  /** See DoorBudget. */
+  readonly stepBytes: number;
   /** Called when the door has its lease and is about to read. */
   readonly onReady: () => void;
 }
 
 /**
- * A body that does not declare its size gets room for the first of these, and whenever it outgrows that for eight times
+ * A body that declares its size gets room for all of it once more has come than DoorBudget.stepBytes. One that does not gets room for the first of these, and whenever it outgrows that for eight times
  * as much, up to the limit: it waits with little in hand, so that those who have their room can end.
  */
 const CHUNKED_LEASE_BYTES = 64 * 1024;
@@ -40,12 +42,14 @@ const CHUNKED_LEASE_FACTOR = 8;
 export async function readBody(request: IncomingMessage, settings: BodySettings): Promise<LeasedBody> {
   const coding = parseContentEncoding(request.headers["content-encoding"], settings.codings);
   const declaredSize = checkDeclaredSize(request, settings.sizeMax);
-  const capacity = declaredSize ?? Math.min(CHUNKED_LEASE_BYTES, settings.sizeMax);
+  const capacity = Math.min(declaredSize ?? CHUNKED_LEASE_BYTES, settings.sizeMax, settings.stepBytes);
   const lease = await settings.acquire(capacity);
-  const wire = await new BodyReader(request, { body: new BodyTarget(capacity), lease }, settings).read();
+  const wire = await new BodyReader(request, { capacity, lease, declaredSize }, settings).read();
   if (coding === undefined) return wire;
+  const { sizeMax } = settings;
+  const acquire = (bytes: number): Promise<DoorLease> => settings.acquire(bytes, wire.lease);
   try {
-    return await decodeLeased(coding, wire.body, settings);
+    return await decodeLeased(coding, wire.body, { sizeMax, acquire });
   } finally {
     wire.lease.release();
   }
@@ -61,23 +65,33 @@ function checkDeclaredSize(request: IncomingMessage, sizeMax: number): number | 
 }
 
 /** One body on its way from the socket into memory that its lease covers. */
-class BodyReader {
+class BodyReader implements DoorArrival {
   readonly #request: IncomingMessage;
   readonly #settings: BodySettings;
   readonly #body: BodyTarget;
+  readonly #declaredSize: number | undefined;
   #lease: DoorLease;
   readonly #whole = Promise.withResolvers<void>();
   #isOver = false;
 
   constructor(
     request: IncomingMessage,
-    { body, lease }: { readonly body: BodyTarget; readonly lease: DoorLease },
+    room: { readonly capacity: number; readonly lease: DoorLease; readonly declaredSize: number | undefined },
     settings: BodySettings,
   ) {
     this.#request = request;
     this.#settings = settings;
-    this.#body = body;
-    this.#lease = lease;
+    this.#body = new BodyTarget(room.capacity);
+    this.#lease = room.lease;
+    this.#declaredSize = room.declaredSize;
+  }
+
+  get receivedSize(): number {
+    return this.#body.size;
+  }
+
+  giveWay(error: ConsumeError): void {
+    this.#whole.reject(error);
   }
 
   /** A rejection leaves no lease behind. */
@@ -95,7 +109,9 @@ class BodyReader {
     );
     try {
       this.#settings.onReady();
+      this.#lease.watch(this);
       await this.#whole.promise;
+      this.#lease.watch(undefined);
       this.#lease.resize(this.#body.size);
       return { body: this.#body.take(), lease: this.#lease };
     } catch (error) {
@@ -122,14 +138,16 @@ class BodyReader {
   async #takeWithMoreRoom(chunk: Buffer, size: number): Promise<void> {
     const { acquire, sizeMax } = this.#settings;
     this.#request.pause();
-    const capacity = Math.min(sizeMax, Math.max(size, this.#body.capacity * CHUNKED_LEASE_FACTOR));
-    const larger = await acquire(capacity);
+    const ahead = Math.min(sizeMax, this.#body.capacity * CHUNKED_LEASE_FACTOR);
+    const capacity = this.#declaredSize ?? Math.max(size, ahead);
+    const larger = await acquire(capacity, this.#lease);
     // It was given up meanwhile: too late, or the sender is gone.
     if (this.#isOver) return larger.release();
     this.#body.grow(capacity);
     this.#body.push(chunk);
     this.#lease.release();
     this.#lease = larger;
+    larger.watch(this);
     this.#request.resume();
   }
 }

@@ -292,7 +292,8 @@ export class HttpDoor {
       ...(codings !== undefined && { codings }),
       timeoutMs: this.#timeouts.bodyMs,
       clock,
-      acquire: (bytes) => budget.acquire(bytes, clock.nowMs() + DOOR_WAIT_MS_DEFAULT, signal),
+      acquire: (bytes, holding) => budget.acquire(bytes, clock.nowMs() + DOOR_WAIT_MS_DEFAULT, signal, { holding }),
+      stepBytes: budget.stepBytes,
       onReady: () => {
         if (expects === "continue") response.writeContinue();
       },

@@ -1,36 +1,24 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
 import { ClientMetadata } from "../core/client-metadata.ts";
-import type { DoorLease } from "../core/component.ts";
+import type { DoorArrival, DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
 import type { UnreadReason } from "../core/unread-request.ts";
 import { boundedHeaders } from "./client-headers.ts";
-import type { GrpcCall, GrpcDoorSettings, GrpcHandler } from "./grpc-door.ts";
+import type { GrpcCall, GrpcHandler } from "./grpc-door.ts";
 import { GrpcMessageReader } from "./grpc-message.ts";
 import { readRequestHead } from "./grpc-request-head.ts";
 import type { HttpRefusal } from "./grpc-request-head.ts";
-import { ACCEPT_ENCODING, frameMessage, senderHeaders, statusHeaders } from "./grpc-wire.ts";
+import { senderHeaders } from "./grpc-wire.ts";
+import { respondHttp, respondOk, respondStatus } from "./http2-answers.ts";
 import { STREAM_BYTES } from "./http2-bounds.ts";
-import type { Http2Bounds, UnleasedBytes } from "./http2-bounds.ts";
+import type { Http2CallHost } from "./http2-call-host.ts";
 import { decodeLeased } from "./leased-decode.ts";
 import { GRPC_CODES } from "./rpc-status.ts";
 import type { RpcStatus } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
 import { unreadReason } from "./unread-reason.ts";
-
-/** What a call needs of its connection and its door. */
-export interface Http2CallHost {
-  readonly settings: GrpcDoorSettings;
-  readonly bounds: Http2Bounds;
-  readonly unleased: UnleasedBytes;
-  /** The peer's, without port. */
-  readonly address: string;
-  /** Called once at most, before anything of the answer is written. */
-  onAnswering(): void;
-  /** Called once, when the stream is gone. */
-  onCallClosed(call: Http2Call): void;
-}
 
 /**
  * reading: the message, or the lease for it, is not there yet. handling: it is, and the handler has it. answered: the
@@ -38,27 +26,11 @@ export interface Http2CallHost {
  */
 type Phase = "reading" | "handling" | "answered" | "gone";
 
-/** The headers of every success; the flat form spares node:http2 the copying of an object. */
-const SUCCESS_HEADERS = [
-  ":status",
-  "200",
-  "content-type",
-  "application/grpc",
-  "grpc-accept-encoding",
-  ACCEPT_ENCODING,
-] as const;
-/** node:http2 reads `sendDate`, which its types do not know; gRPC has no use for a date. */
-const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
-const AT_ONCE = { endStream: true, sendDate: false };
-const WITHOUT_DATE = { endStream: false, sendDate: false };
-const OK_TRAILERS = { "grpc-status": "0" };
-
-function sendOkTrailers(this: ServerHttp2Stream): void {
-  this.sendTrailers(OK_TRAILERS);
-}
+/** The clock's own step: who gives less has given up before anything can be answered. */
+const TIMEOUT_MIN_MS = 1;
 
 /** One unary call on its stream, from its headers to its status. */
-export class Http2Call implements GrpcCall {
+export class Http2Call implements GrpcCall, DoorArrival {
   /** Milliseconds since the epoch, as the handler gets it. */
   deadline = Number.POSITIVE_INFINITY;
   readonly #stream: ServerHttp2Stream;
@@ -73,6 +45,8 @@ export class Http2Call implements GrpcCall {
   #client: ClientMetadata | undefined;
   #lease: DoorLease | undefined;
   #leasedAtMs = 0;
+  /** Since when it waits for a larger lease than it has. */
+  #growingSinceMs: number | undefined;
   #unleasedBytes = 0;
   #hasEnded = false;
   /** When the client gives up, by its grpc-timeout. */
@@ -99,6 +73,14 @@ export class Http2Call implements GrpcCall {
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     return this.#abort.signal;
+  }
+
+  get receivedSize(): number {
+    return this.#reader.receivedSize;
+  }
+
+  giveWay(error: ConsumeError): void {
+    this.#refuseUnread(error);
   }
 
   /** Whether the door had its say before the stream was gone. */
@@ -141,6 +123,7 @@ export class Http2Call implements GrpcCall {
     if (nowMs >= this.#timeoutAtMs) return this.#expire();
     const isSlow =
       this.#lease !== undefined &&
+      this.#growingSinceMs === undefined &&
       receivedSize < ((nowMs - this.#leasedAtMs - bodyGraceMs) * bodyBytesPerSecondMin) / 1000;
     if (isSlow || nowMs >= this.#phaseEndMs) {
       const came = declaredSize < 0 ? "nothing" : `${receivedSize} of ${declaredSize} bytes`;
@@ -169,6 +152,7 @@ export class Http2Call implements GrpcCall {
     this.#coding = head.coding;
     this.#timeoutAtMs = nowMs + head.timeoutMs;
     this.#phaseEndMs = nowMs + bounds.bodyMs;
+    if (head.timeoutMs < TIMEOUT_MIN_MS) return this.#expire();
     if (!this.#hold(STREAM_BYTES)) this.#refuseFull();
   }
 
@@ -181,7 +165,9 @@ export class Http2Call implements GrpcCall {
     if (!knewSize && reader.declaredSize >= 0) return this.#onPrefix();
     // The lease is there one microtask after the prefix where there is room: before the next chunk. Else the flow stops:
     // what node:http2 has taken in stays in its buffer, and the sender's window is not given back.
-    if (knewSize && this.#lease === undefined) this.#stream.pause();
+    if (!knewSize) return;
+    if (this.#lease === undefined || this.#growingSinceMs !== undefined) this.#stream.pause();
+    else if (reader.isShort) this.#grow();
   }
 
   #onPrefix(): void {
@@ -192,17 +178,32 @@ export class Http2Call implements GrpcCall {
       return this.#refuseProtocol("the message is marked as compressed, and there is no grpc-encoding");
     }
     if (declaredSize > settings.messageBytesMax) return this.#refuseTooLarge(declaredSize);
-    const heldMax = 2 * bounds.streamWindowBytes;
-    if (!this.#hold(STREAM_BYTES + Math.min(declaredSize, heldMax))) return this.#refuseFull();
+    if (!this.#holdMessage()) return this.#refuseFull();
     this.#phaseEndMs = Number.POSITIVE_INFINITY;
-    this.#acquire(declaredSize).then(
-      (lease) => this.#onLease(lease),
+    this.#obtainLease(Math.min(declaredSize, settings.budget.stepBytes));
+  }
+
+  /** The message is larger than its first lease, and more than that has come. */
+  #grow(): void {
+    this.#stream.pause();
+    this.#growingSinceMs = this.#host.settings.clock.nowMs();
+    this.#phaseEndMs = Number.POSITIVE_INFINITY;
+    if (!this.#holdMessage()) return this.#refuseFull();
+    this.#obtainLease(this.#reader.declaredSize);
+  }
+
+  #obtainLease(bytes: number): void {
+    this.#acquire(bytes).then(
+      (lease) => this.#onLease(lease, bytes),
       (error: unknown) => this.#refuseUnread(ConsumeError.from(error)),
     );
   }
 
+  /** Beside a lease it has already. */
   #acquire(bytes: number): Promise<DoorLease> {
-    return this.#host.settings.budget.acquire(bytes, this.#waitUntilMs(), this.signal);
+    const { settings, sender } = this.#host;
+    const claim = { holding: this.#lease, sender };
+    return settings.budget.acquire(bytes, this.#waitUntilMs(), this.signal, claim);
   }
 
   /** The client's own deadline, or ours from now where it has none. */
@@ -211,15 +212,26 @@ export class Http2Call implements GrpcCall {
     return this.#host.settings.clock.nowMs() + DOOR_WAIT_MS_DEFAULT;
   }
 
-  #onLease(lease: DoorLease): void {
+  #onLease(lease: DoorLease, bytes: number): void {
     if (this.#phase !== "reading") return lease.release();
+    this.#startReading();
+    this.#reader.admit(bytes);
+    this.#lease?.release();
     this.#lease = lease;
+    if (this.#reader.isShort) return this.#grow();
     this.#hold(0);
-    this.#leasedAtMs = this.#host.settings.clock.nowMs();
-    this.#phaseEndMs = this.#leasedAtMs + this.#host.bounds.bodyMs;
-    this.#reader.admit();
+    if (!this.#hasEnded) lease.watch(this);
     if (this.#hasEnded) void this.#handle();
     else if (this.#stream.isPaused()) this.#stream.resume();
+  }
+
+  /** Its time runs from the first lease on; a wait for a larger one does not count. */
+  #startReading(): void {
+    const nowMs = this.#host.settings.clock.nowMs();
+    if (this.#growingSinceMs === undefined) this.#leasedAtMs = nowMs;
+    else this.#leasedAtMs += nowMs - this.#growingSinceMs;
+    this.#growingSinceMs = undefined;
+    this.#phaseEndMs = this.#leasedAtMs + this.#host.bounds.bodyMs;
   }
 
   #onEnd(): void {
@@ -228,13 +240,17 @@ export class Http2Call implements GrpcCall {
     if (!this.#reader.isWhole) {
       this.#host.settings.observer?.onAbortedRequest();
       this.#refuse(toRpcStatus(new ConsumeError("retryable", "the request ended before its message was whole")));
-    } else if (this.#lease !== undefined) void this.#handle();
+    } else if (this.#lease !== undefined && this.#growingSinceMs === undefined) void this.#handle();
   }
 
   async #handle(): Promise<void> {
+    if (this.#isLate()) return this.#expire();
     this.#phase = "handling";
+    this.#lease!.watch(undefined);
     try {
       const request = this.#reader.flag === 0 ? this.#reader.take() : await this.#decode(this.#coding!);
+      // A client that has given up sends it again: taken now, it would be there twice.
+      if (this.#isLate()) return this.#expire();
       this.deadline = this.#waitUntilMs();
       this.#answer(await this.#handler!(request, this));
     } catch (error) {
@@ -242,6 +258,10 @@ export class Http2Call implements GrpcCall {
     } finally {
       this.#release();
     }
+  }
+
+  #isLate(): boolean {
+    return this.#timeoutAtMs !== Number.POSITIVE_INFINITY && this.#host.settings.clock.nowMs() >= this.#timeoutAtMs;
   }
 
   async #decode(coding: string): Promise<Buffer> {
@@ -261,11 +281,7 @@ export class Http2Call implements GrpcCall {
   #answer(response: Uint8Array): void {
     if (this.#phase !== "handling") return;
     this.#setAnswered();
-    const stream = this.#stream;
-    if (stream.closed || stream.destroyed) return;
-    stream.respond(SUCCESS_HEADERS, WITH_TRAILERS);
-    stream.on("wantTrailers", sendOkTrailers);
-    stream.end(frameMessage(response));
+    respondOk(this.#stream, response);
   }
 
   /** Before the handler had the message. */
@@ -283,24 +299,12 @@ export class Http2Call implements GrpcCall {
   #refuse(status: RpcStatus): void {
     if (this.#phase !== "reading" && this.#phase !== "handling") return;
     this.#setAnswered();
-    const headers = { ":status": 200, "content-type": "application/grpc", "grpc-accept-encoding": ACCEPT_ENCODING };
-    this.#respondAndEnd({ ...headers, ...statusHeaders(status) });
+    if (respondStatus(this.#stream, status)) this.#stopRequest();
   }
 
-  #answerHttp({ status, text, headers }: HttpRefusal): void {
+  #answerHttp(refusal: HttpRefusal): void {
     this.#setAnswered();
-    const stream = this.#stream;
-    stream.respond({ ":status": status, "content-type": "text/plain", ...headers }, WITHOUT_DATE);
-    // node:http2 has ended the answer to HEAD already.
-    if (!stream.writableEnded) stream.end(text);
-    // A reset would overtake the text: the body is read and thrown away, for as long as an answer may take.
-    stream.resume();
-  }
-
-  #respondAndEnd(headers: Readonly<Record<string, string | number>>): void {
-    if (this.#stream.closed || this.#stream.destroyed) return;
-    this.#stream.respond(headers, AT_ONCE);
-    this.#stopRequest();
+    respondHttp(this.#stream, refusal);
   }
 
   /** An answer that did not wait for the request's end: RST_STREAM with NO_ERROR asks the client to stop sending (RFC 9113, 8.1). */
@@ -369,6 +373,14 @@ export class Http2Call implements GrpcCall {
   #release(): void {
     this.#lease?.release();
     this.#lease = undefined;
+  }
+
+  /** Also what node:http2 has taken in of the message while nobody reads it. */
+  #holdMessage(): boolean {
+    const { declaredSize, receivedSize } = this.#reader;
+    const heldMax = 2 * this.#host.bounds.streamWindowBytes;
+    const leasedSize = this.#growingSinceMs === undefined ? 0 : receivedSize;
+    return this.#hold(STREAM_BYTES + Math.min(declaredSize - leasedSize, heldMax));
   }
 
   /** Counts what this call holds without a lease. False where there is no room for more. */

@@ -1,12 +1,13 @@
 import { constants, performServerHandshake } from "node:http2";
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import type { DoorSender } from "../core/component.ts";
 import { plainAddress } from "./client-headers.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "./grpc-door.ts";
 import type { GrpcDoorSettings, GrpcKeepalive } from "./grpc-door.ts";
 import type { Http2Bounds, UnleasedBytes } from "./http2-bounds.ts";
 import { Http2Call } from "./http2-call.ts";
-import type { Http2CallHost } from "./http2-call.ts";
+import type { Http2CallHost } from "./http2-call-host.ts";
 import { bidFarewell, canTakeNotice } from "./http2-farewell.ts";
 
 /** What a connection needs of its door. */
@@ -32,6 +33,7 @@ export class Http2Connection implements Http2CallHost {
   readonly bounds: Http2Bounds;
   readonly unleased: UnleasedBytes;
   readonly address: string;
+  readonly sender: DoorSender = { leasedBytes: 0 };
   readonly #host: Http2ConnectionHost;
   readonly #keepalive: GrpcKeepalive;
   readonly #session: ServerHttp2Session;

@@ -35,6 +35,7 @@ import { RECEIVER_PROMISES } from "./receiver-promises.ts";
 import { expectQuickly, type Stage } from "./stage.ts";
 
 const noSettings = z.unknown();
+const NO_LEASE = { resize: () => undefined, watch: () => undefined, release: () => undefined };
 const doNothing = async (): Promise<void> => undefined;
 
 // What the faults leave behind, so that this file ends.
@@ -366,7 +367,7 @@ const RECEIVER_FAULTS: Readonly<Record<string, ReturnType<typeof receiverWith>>>
     admit: ({ client, opener, deadline = 0 }) => host.admit({ client, opener, deadline }),
   })),
   "refuses for now while memory is short, and opens no admission": hostWith(() => ({
-    doors: { pressure: "none", acquire: async () => ({ resize: () => undefined, release: () => undefined }) },
+    doors: { pressure: "none", stepBytes: 1024, acquire: async () => NO_LEASE },
   })),
   "ends the requests in flight when it is shut down, and takes no new ones": receiverWith((create) => (...given) => {
     const receiver = create(...given);

@@ -46,6 +46,7 @@ export const NO_HOST: Host = {
   },
   doors: {
     acquire: () => Promise.reject(new Error("an exporter is no door")),
+    stepBytes: 0,
     pressure: "none",
   },
   stateOf: () => new Map(),

@@ -1,4 +1,4 @@
-import type { DoorBudget, DoorLease, Pressure } from "../../src/core/component.ts";
+import type { DoorArrival, DoorBudget, DoorLease, Pressure } from "../../src/core/component.ts";
 import { ConsumeError } from "../../src/core/errors.ts";
 
 interface Waiter {
@@ -12,6 +12,10 @@ export class OpenBudget implements DoorBudget {
   leasedBytes = 0;
   leasedBytesPeak = 0;
   acquireCount = 0;
+  /** A test that is about steps sets it. */
+  stepBytes = Number.POSITIVE_INFINITY;
+  /** Bodies that are on their way now. */
+  readonly arrivals = new Set<DoorArrival>();
   readonly #bytesMax: number;
   #waiters: Waiter[] = [];
 
@@ -53,6 +57,16 @@ export class OpenBudget implements DoorBudget {
       next.admit();
     };
     resize(bytes);
-    return { resize, release: () => resize(0) };
+    let watched: DoorArrival | undefined;
+    const watch = (arrival: DoorArrival | undefined): void => {
+      if (watched !== undefined) this.arrivals.delete(watched);
+      watched = arrival;
+      if (arrival !== undefined) this.arrivals.add(arrival);
+    };
+    const release = (): void => {
+      watch(undefined);
+      resize(0);
+    };
+    return { resize, watch, release };
   }
 }
