@@ -98,7 +98,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     }),
     found: /create\(\) set a timer/,
   },
-  "is shut down twice, and leaves no timer behind": {
+  "is shut down twice, and leaves no timer, connection, file, process or thread behind": {
     processor: defineProcessor({
       type: "faulty",
       signals: ["logs"],

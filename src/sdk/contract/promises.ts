@@ -4,6 +4,7 @@ import { ClientMetadata } from "../../core/client-metadata.ts";
 import { ConsumeError } from "../../core/errors.ts";
 import type { Signal } from "../../core/signal.ts";
 import { joinSlices } from "../../wire/otlp/payload.ts";
+import { settle } from "../manual-clock.ts";
 import type { ContractSettings, Subject } from "./contract.ts";
 import { BEHAVIOURS, KIND_OF } from "./flaky-consumer.ts";
 import { Trial } from "./trial.ts";
@@ -75,19 +76,25 @@ export const PROMISES: readonly ProcessorPromise[] = [
     holds: async (subject) => {
       await using trial = new Trial(subject.processor, subject.trial);
       assert.equal(trial.clock.timerCount, 0, "create() set a timer; set it in start()");
+      const { activity } = trial;
+      assertNone([...activity.takeBegun(), ...activity.files()], "create() began; begin it in start()");
       await trial.shutdown();
       await trial.shutdown();
       await trial.wait(3_600_000);
+      assertNone(activity.takeBegun(), "an instance that never started began");
       assert.equal(trial.said, 0, "an instance that never started counted or logged something");
     },
   },
   {
-    name: "is shut down twice, and leaves no timer behind",
+    name: "is shut down twice, and leaves no timer, connection, file, process or thread behind",
     ...onTrial(async (trial, subject) => {
       await deliverAll(trial, subject);
       await trial.shutdown();
       await trial.shutdown();
       assert.equal(trial.clock.timerCount, 0, "timers left; cancel them in shutdown()");
+      await settleTimers();
+      assertNone(trial.activity.timers(), "timers left; clear them in shutdown()");
+      assertNone(await trial.leftOpen(), "left open; close it in shutdown()");
     }),
   },
   {
@@ -103,9 +110,12 @@ export const PROMISES: readonly ProcessorPromise[] = [
       await deliverAll(trial, subject);
       await trial.shutdown();
       const [seen, said] = [trial.next.seen.length, trial.said];
+      trial.activity.takeBegun();
       await trial.wait(3_600_000);
+      await trial.aftermath();
       assert.equal(trial.next.seen.length, seen, "handed on");
       assert.equal(trial.said, said, "counted or logged");
+      assertNone(trial.activity.takeBegun(), "began after its shutdown");
     }),
   },
   {
@@ -217,6 +227,15 @@ export const PROMISES: readonly ProcessorPromise[] = [
     }),
   },
 ];
+
+function assertNone(found: readonly string[], problem: string): void {
+  assert.ok(found.length === 0, `${problem}: ${found.join("; ")}`);
+}
+
+/** Node tells of a timer that was cleared a turn later, and of all that it tells in one turn in another. */
+async function settleTimers(): Promise<void> {
+  for (let left = 3; left > 0; left -= 1) await settle();
+}
 
 /** One request of each signal after the other, whatever becomes of them. */
 async function deliverAll(trial: Trial, { processor, requests }: Subject): Promise<void> {

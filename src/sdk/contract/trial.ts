@@ -2,17 +2,24 @@ import assert from "node:assert/strict";
 import type { Admission } from "../../core/admission.ts";
 import { createBatch } from "../../core/batch.ts";
 import { ClientMetadata, type Transport } from "../../core/client-metadata.ts";
-import { systemClock } from "../../core/clock.ts";
+import { systemClock, type Clock } from "../../core/clock.ts";
 import { ConsumeError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Signal } from "../../core/signal.ts";
 import type { DefinedProcessor } from "../define.ts";
 import { ManualClock, settle } from "../manual-clock.ts";
 import { openProcessor, type RunningProcessor } from "../runner.ts";
+import { Activity } from "./activity.ts";
 import { FlakyConsumer } from "./flaky-consumer.ts";
 
 /** Real time for what a processor does outside of its clock, before that clock is moved on to its next timer. */
 const REAL_WORK_MS = 50;
+
+/** Real time in which what was closed has closed: sockets, processes and threads do so in their own. */
+const CLOSING_MS = 1_000;
+
+/** Real time for which everybody is watched after a shutdown; one that has left something open, until CLOSING_MS. */
+const AFTERMATH_MS = 100;
 
 export interface TrialSettings {
   /** As in the YAML; it goes through the schema. */
@@ -35,6 +42,9 @@ export class Trial implements AsyncDisposable {
   thrown: unknown;
   /** Lines logged and events counted. */
   said = 0;
+  /** What it does in the runtime beside its clock. */
+  readonly activity = new Activity();
+  #isOver = false;
   readonly #settings: TrialSettings;
   readonly #running: ReadonlyMap<Signal, RunningProcessor<Signal>>;
   readonly #counts = new Map<string, number>();
@@ -44,32 +54,43 @@ export class Trial implements AsyncDisposable {
   constructor(processor: DefinedProcessor, settings: TrialSettings) {
     this.processor = processor;
     this.#settings = settings;
-    // Once for all signals, as the gateway does.
-    const config: unknown = processor.config.parse(settings.config);
-    this.#running = new Map(processor.signals.map((signal) => [signal, this.#open(signal, config)]));
+    try {
+      // Once for all signals, as the gateway does.
+      const config: unknown = processor.config.parse(settings.config);
+      this.#running = new Map(processor.signals.map((signal) => [signal, this.#open(signal, config)]));
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
     process.on("unhandledRejection", this.#onStray);
   }
 
   static async start(processor: DefinedProcessor, settings: TrialSettings): Promise<Trial> {
     const trial = new Trial(processor, settings);
     try {
-      for (const running of trial.#running.values()) await trial.#inTime(running.start(), "start()");
+      for (const running of trial.#running.values()) await trial.#inTime(() => running.start(), "start()");
     } catch (error) {
-      process.off("unhandledRejection", trial.#onStray);
+      trial.#end();
       throw error;
     }
     return trial;
   }
 
   #open(signal: Signal, config: unknown): RunningProcessor<Signal> {
-    const say = (): void => void (this.said += 1);
+    const { processor, activity } = this;
+    const say = (): void => {
+      // Later than any check can wait; the test runner shows it as an error that nobody caught.
+      if (this.#isOver) throw new Error(`${processor.type} counted or logged after its shutdown`);
+      this.said += 1;
+    };
     const logger: Logger = { debug: say, info: say, warn: say, error: say, with: () => logger };
-    const { processor, clock } = this;
+    const clock = asPartOf(activity, this.clock);
     const count = (event: string, value = 1): void => {
       say();
       this.#counts.set(event, this.counted(event) + value);
     };
-    return openProcessor(processor, { id: processor.type, signal, config, logger, clock, count });
+    const ctx = { id: processor.type, signal, config, logger, clock, count };
+    return activity.run(() => openProcessor(processor, ctx));
   }
 
   counted(event: string): number {
@@ -92,7 +113,7 @@ export class Trial implements AsyncDisposable {
 
   async #call(running: RunningProcessor<Signal>, signal: Signal, batch: ReturnType<typeof createBatch>): Promise<void> {
     try {
-      await this.#inTime(running.call(batch), `${signal}()`);
+      await this.#inTime(() => running.call(batch), `${signal}()`);
     } catch (thrown) {
       this.thrown = thrown;
       throw thrown;
@@ -107,7 +128,9 @@ export class Trial implements AsyncDisposable {
   }
 
   async shutdown(patience: AbortSignal = new AbortController().signal): Promise<void> {
-    for (const running of this.#running.values()) await this.#inTime(running.shutdown(patience), "shutdown()");
+    for (const running of this.#running.values()) {
+      await this.#inTime(() => running.shutdown(patience), "shutdown()");
+    }
   }
 
   /** Lets everything happen that is still to come. */
@@ -116,7 +139,25 @@ export class Trial implements AsyncDisposable {
     await settle();
   }
 
-  async #inTime(work: void | Promise<void>, what: string): Promise<void> {
+  /** After shutdown(): what it left open once that had time to close. */
+  async leftOpen(): Promise<readonly string[]> {
+    await this.#realTime((elapsedMs) => elapsedMs >= CLOSING_MS || this.activity.open().length === 0);
+    return this.activity.open();
+  }
+
+  /** After shutdown(): lets happen in real time what was not stopped. */
+  async aftermath(): Promise<void> {
+    await this.#realTime((elapsedMs) => elapsedMs >= (this.activity.open().length === 0 ? AFTERMATH_MS : CLOSING_MS));
+  }
+
+  /** Each turn is a setImmediate, which keeps a test runner's process alive where the work holds nothing open. */
+  async #realTime(isDone: (elapsedMs: number) => boolean): Promise<void> {
+    const startMs = systemClock.monotonicMs();
+    while (!isDone(systemClock.monotonicMs() - startMs)) await settle();
+  }
+
+  async #inTime(act: () => void | Promise<void>, what: string): Promise<void> {
+    const work = this.activity.run(act);
     if (work === undefined) return;
     let isSettled = false;
     const settled = (): void => void (isSettled = true);
@@ -143,10 +184,26 @@ export class Trial implements AsyncDisposable {
       await this.shutdown(AbortSignal.abort());
       await settle();
     } finally {
-      process.off("unhandledRejection", this.#onStray);
+      this.#end();
     }
     assert.deepEqual(this.#strays, [], "something was thrown that nobody could catch");
   }
+
+  #end(): void {
+    this.#isOver = true;
+    this.activity[Symbol.dispose]();
+    process.off("unhandledRejection", this.#onStray);
+  }
+}
+
+/** What follows from a timer of the processor's clock is the processor's doing too, whoever moves the clock. */
+function asPartOf(activity: Activity, clock: Clock): Clock {
+  return {
+    nowMs: () => clock.nowMs(),
+    nowUnixNano: () => clock.nowUnixNano(),
+    monotonicMs: () => clock.monotonicMs(),
+    after: (delayMs, callback) => clock.after(delayMs, () => activity.run(callback)),
+  };
 }
 
 function clientOf({ client, transport }: TrialSettings): ClientMetadata {
