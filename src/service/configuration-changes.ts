@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ComponentSection, ConfiguredComponent, Configuration } from "../config/configuration.ts";
+import type { ComponentSection, Configuration } from "../config/configuration.ts";
+import type { ComponentFactory } from "../core/component.ts";
 import type { ComponentKind } from "../core/component-id.ts";
 import { SECTION_NAMES } from "../config/components.ts";
 import { printableConfiguration } from "../config/print.ts";
-import type { Problem } from "../config/problem.ts";
+import { formatProblems, type Path, type Position, type Problem } from "../config/problem.ts";
 import { storageOf } from "./storages.ts";
 
 /** What a reload changes, one line for each component, pipeline and block. Nothing of what is written there is in it. */
@@ -79,22 +80,29 @@ function keepUnchanged<K extends ComponentKind>(
   );
 }
 
+/** A component of any kind. */
+interface Written {
+  readonly factory: ComponentFactory;
+  readonly written: unknown;
+  positionOf(path: Path): Position;
+}
+
 /** The service reads these from an exporter's configuration; the exporter itself does not. */
 const QUEUE_KEYS = ["sending_queue", "retry_on_failure"];
 
-/** Alike but for the queue in front of it: the exporter can stay, with another queue. */
-export function isSameExporter(
-  former: ConfiguredComponent<"exporter"> | undefined,
-  next: ConfiguredComponent<"exporter">,
-): boolean {
-  if (former === next) return true;
+/** Whether the component that runs is as good for the next configuration: alike but for what it does not read. */
+export function canStay(former: Written | undefined, next: Written): boolean {
   if (former === undefined || former.factory !== next.factory) return false;
-  return isDeepStrictEqual(withoutQueue(former.written), withoutQueue(next.written));
+  const { changeableKeys = {} } = next.factory;
+  return changedKeys(former, next).every((key) => QUEUE_KEYS.includes(key) || Object.hasOwn(changeableKeys, key));
 }
 
-function withoutQueue(written: unknown): unknown {
-  if (typeof written !== "object" || written === null) return {};
-  return Object.fromEntries(Object.entries(written).filter(([key]) => !QUEUE_KEYS.includes(key)));
+/** At the top of the component's block, in the order in which they are written. */
+function changedKeys(former: Written, next: Written): string[] {
+  if (former === next) return [];
+  const [left, right] = [former, next].map(({ written }) => new Map(Object.entries(written ?? {})));
+  const keys = [...new Set([...right!.keys(), ...left!.keys()])];
+  return keys.filter((key) => !isDeepStrictEqual(left!.get(key), right!.get(key)));
 }
 
 const RESTART_FIX = "restart the gateway to have it, or take the change back";
@@ -125,11 +133,33 @@ function storageIn(config: unknown): string | undefined {
 function exclusiveProblems(former: Configuration, next: Configuration): Problem[] {
   return (["exporters", "extensions"] as const).flatMap((section) =>
     [...next[section]].flatMap(([id, configured]): Problem[] => {
-      const known = former[section].get(id);
-      if (known === undefined || known === configured || configured.factory.isExclusive !== true) return [];
-      if (section === "exporters" && isSameExporter(former.exporters.get(id), next.exporters.get(id)!)) return [];
-      const message = `restart needed: it holds its folder, so its settings cannot change while the gateway runs`;
-      return [{ position: configured.position, path: `${section}.${id}`, message, fix: RESTART_FIX }];
+      const known: Written | undefined = former[section].get(id);
+      const { isExclusive, changeableKeys = {} } = configured.factory;
+      if (known === undefined || isExclusive !== true) return [];
+      const held = changedKeys(known, configured).filter(
+        (key) => !QUEUE_KEYS.includes(key) && !Object.hasOwn(changeableKeys, key),
+      );
+      return held.map((key) => {
+        const message = "restart needed: it holds its folder, so this setting cannot change while the gateway runs";
+        return { position: configured.positionOf([key]), path: `${section}.${id}.${key}`, message, fix: RESTART_FIX };
+      });
     }),
   );
+}
+
+/** What is in force, as far as it can be: a line for each key that is read at the next start. */
+export function startNotes(former: Configuration, next: Configuration): string[] {
+  const problems = (["exporters", "extensions"] as const).flatMap((section) =>
+    [...next[section]].flatMap(([id, configured]): Problem[] => {
+      const known: Written | undefined = former[section].get(id);
+      const { changeableKeys = {} } = configured.factory;
+      if (known === undefined) return [];
+      const late = changedKeys(known, configured).filter((key) => changeableKeys[key] === "at the next start");
+      return late.map((key) => {
+        const message = "is read when the gateway starts, and so in force after a restart";
+        return { position: configured.positionOf([key]), path: `${section}.${id}.${key}`, message };
+      });
+    }),
+  );
+  return problems.map((problem) => formatProblems([problem]));
 }

@@ -10,7 +10,7 @@ import type { ConfiguredPipeline, Configuration } from "../config/configuration.
 import type { Ledger } from "../queue/ledger.ts";
 import type { QueueGeneration } from "../queue/queue-generation.ts";
 import { exporterEntry, type DestinationSettings } from "../queue/queues.ts";
-import { isSameExporter } from "./configuration-changes.ts";
+import { canStay } from "./configuration-changes.ts";
 import { deliveryOf, keysOf, queueOf, requestBytesMaxOf } from "./destinations.ts";
 import { Junction } from "./junction.ts";
 import { Place } from "./place.ts";
@@ -108,7 +108,7 @@ class EndsBuilder {
       service.extensions.map((name) => {
         const configured = extensions.get(name)!;
         const known = this.#former?.extensions.get(name);
-        if (known !== undefined && this.#former?.configuration.extensions.get(name) === configured)
+        if (known !== undefined && canStay(this.#former?.configuration.extensions.get(name), configured))
           return [name, known];
         const { id, factory, config } = configured;
         const path = `extensions.${name}`;
@@ -126,7 +126,7 @@ class EndsBuilder {
       [...exporters].flatMap(([name, configured]) => {
         if (!used.has(name)) return [];
         const known = this.#former?.exporters.get(name);
-        if (known !== undefined && isSameExporter(this.#former?.configuration.exporters.get(name), configured))
+        if (known !== undefined && canStay(this.#former?.configuration.exporters.get(name), configured))
           return [[name, known] as const];
         const { id, factory, config } = configured;
         const path = `exporters.${name}`;

@@ -13,7 +13,13 @@ import { isStorageProvider } from "../queue/storage-provider.ts";
 import { AdminDoor } from "./admin-door.ts";
 import { storageFolderOf } from "./admin-socket.ts";
 import { Changeover, stopAll } from "./changeover.ts";
-import { describeChanges, isTelemetryChanged, restartProblems, withUnchanged } from "./configuration-changes.ts";
+import {
+  describeChanges,
+  isTelemetryChanged,
+  restartProblems,
+  startNotes,
+  withUnchanged,
+} from "./configuration-changes.ts";
 import { buildEnds, buildGraph, placesOf, type Graph, type GraphEnds } from "./graph.ts";
 import { deadLetterRoutes } from "./dead-letter-routes.ts";
 import { ledgerRoute } from "./ledger-report.ts";
@@ -164,7 +170,7 @@ export class Service {
     this.#telemetry.apply(outlets, this.#end.signal);
     this.#settings.onLogsChanged?.(telemetry.logs);
     this.#retire(changeover);
-    return [...changes, ...notes];
+    return [...changes, ...notes, ...startNotes(former, configuration)];
   }
 
   /** Started beside what is in force; rejects where it cannot be, and everything is as before. */

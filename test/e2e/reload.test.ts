@@ -285,14 +285,29 @@ describe("reload", () => {
   );
 
   test(
-    "a change of the storage is refused: restart needed",
+    "of the storage takes what it can take, and refuses the rest with key and line: restart needed",
     () =>
       withStage(async (stage) => {
         const { gateway } = await startGateway(stage.path);
         await using running = gateway;
-        const moved = stage.text({}).replace("/queue", "/other-queue");
-        const said = await reloaded(running, () => writeFile(stage.path, moved));
-        expect(said).toContain("extensions.file_storage | restart needed");
+        const keys = "create_directory: true, timeout: 3s, compaction: { on_start: true }";
+        const late = stage.text({}).replace("create_directory: true", keys);
+        const taken = await reloaded(running, () => writeFile(stage.path, late));
+        expect(taken).toContain("extensions.file_storage changed");
+        expect(taken).toMatch(
+          /gateway\.yaml:3:\d+ {2}extensions\.file_storage\.timeout \| is read when the gateway starts/,
+        );
+        expect(taken).not.toMatch(/compaction \| is read/);
+        for (const [changed, key] of [
+          [late.replace("/queue", "/other-queue"), "directory"],
+          [late.replace("timeout: 3s", "timeout: 3s, max_size: 1GiB"), "max_size"],
+        ] as const) {
+          const said = await reloaded(running, () => writeFile(stage.path, changed));
+          expect(said).toMatch(
+            new RegExp(`gateway\\.yaml:3:\\d+ {2}extensions\\.file_storage\\.${key} \\| restart needed`),
+          );
+          expect(said).toContain("reload refused");
+        }
         expect(await running.stop()).toBe(0);
       }),
     60_000,

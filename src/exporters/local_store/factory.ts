@@ -11,5 +11,6 @@ export const localStoreExporterFactory: ExporterFactory<LocalStoreConfig> = {
   signals: SIGNALS,
   delivery: "secondary",
   isExclusive: true,
+  changeableKeys: { timeout: "at once" },
   create: (settings, config) => new LocalStoreExporter(settings, config),
 };

@@ -19,6 +19,14 @@ export const fileStorageExtensionFactory: ExtensionFactory<FileStorageConfig> = 
   config: fileStorageConfig,
   signals: SIGNALS,
   isExclusive: true,
+  changeableKeys: {
+    timeout: "at the next start",
+    create_directory: "at the next start",
+    directory_permissions: "at the next start",
+    fsync: "at once",
+    recreate: "at once",
+    compaction: "at once",
+  },
   create: (settings, config) => new FileStorage(settings, config),
 };
 
