@@ -60,6 +60,13 @@ describe("the verdict", () => {
       (run: History) => Object.assign(run.lives[0]!, { end: "killed", endMs: 1_140, struckMs: 1_140 }),
     ],
     [
+      "the disk was full when the power was cut",
+      (run: History) => {
+        Object.assign(run.lives[0]!, { end: "lost power", endMs: 2_400, struckMs: 2_400 });
+        run.faults.push(faultAt("disk_full", "disk", 1_000, 2_600));
+      },
+    ],
+    [
       "the power was cut soon after",
       (run: History) => Object.assign(run.lives[0]!, { end: "lost power", endMs: 1_400, struckMs: 1_400 }),
     ],
@@ -76,6 +83,13 @@ describe("the verdict", () => {
     [
       "the process was killed after the answer was read",
       (run: History) => Object.assign(run.lives[0]!, { end: "killed", endMs: 1_200, struckMs: 1_200 }),
+    ],
+    [
+      "the process was killed later, though the disk was full",
+      (run: History) => {
+        Object.assign(run.lives[0]!, { end: "killed", endMs: 1_400, struckMs: 1_400 });
+        run.faults.push(faultAt("disk_full", "disk", 1_000, 1_600));
+      },
     ],
     [
       "the power was cut long after",
