@@ -73,8 +73,9 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import("./deadletters.ts")).runDeadLettersCommand,
   },
   queues: {
-    usage: "queues list|move --from ID --to ID|drop ID [--config LOCATION | --storage DIR] [--json]",
-    summary: "what waits for each destination; what is parked for one that was taken away goes to another, or for good",
+    usage: "queues list|move --from ID --to ID|dead-letter ID|drop ID [--config LOCATION | --storage DIR] [--json]",
+    summary:
+      "what waits for each destination; what is parked for one that was taken away goes to another, to the dead letters, or for good",
     options: async () => (await import("./queues.ts")).QUEUES_USAGE,
     load: async () => (await import("./queues.ts")).runQueuesCommand,
   },

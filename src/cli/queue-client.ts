@@ -13,12 +13,14 @@ interface Questions {
   readonly list: object;
   readonly move: { readonly from: string; readonly to: string };
   readonly drop: { readonly destination: string };
+  readonly bury: { readonly destination: string };
 }
 
 interface Answers {
   readonly list: readonly QueueSummary[];
   readonly move: QueueChange;
   readonly drop: QueueChange;
+  readonly bury: QueueChange;
 }
 
 export interface QueuePlaceOnDisk {
@@ -62,6 +64,7 @@ export async function askQueues<O extends keyof Answers>(
 function ask(desk: QueueDesk, operation: keyof Answers, question: object): unknown {
   if (operation === "list") return desk.list();
   if (operation === "drop") return desk.drop((question as Questions["drop"]).destination);
+  if (operation === "bury") return desk.bury((question as Questions["bury"]).destination);
   const { from, to } = question as Questions["move"];
   return desk.move(from, to, new AbortController().signal);
 }

@@ -13,6 +13,8 @@ import { visibleJson, visibleText } from "./terminal-text.ts";
 
 export const QUEUES_USAGE = `  list               every destination and signal: what waits, what is in flight, since when, and whether it is parked
   move               what is parked for one destination (--from) into the queue of another (--to)
+  dead-letter DESTINATION
+                     what is parked for it becomes dead letters, which can be exported, and replayed when it is back
   drop DESTINATION   what is parked for it, for good
 
   --storage DIR      the folder of the queues, instead of the one that the configuration names; of a stopped gateway
@@ -29,7 +31,11 @@ interface Question extends QueuePlaceOnDisk {
 
 /** `signalbox queues`: of the gateway that has the folder; where none runs, in the folder itself. */
 export function runQueuesCommand(args: string[], io: CliIo): Promise<number> {
-  return runQueueCommand({ name: "queues", actions: { list, move, drop }, read: readQuestion }, args, io);
+  return runQueueCommand(
+    { name: "queues", actions: { list, move, "dead-letter": bury, drop }, read: readQuestion },
+    args,
+    io,
+  );
 }
 
 const MANY = { type: "string", multiple: true } as const;
@@ -131,6 +137,15 @@ async function drop(question: Question, io: CliIo): Promise<number> {
   }
   const change = await askQueues("drop", { destination }, question, io);
   return report(change, `${change.items} items that were parked for ${destination} are gone`, question, io);
+}
+
+async function bury(question: Question, io: CliIo): Promise<number> {
+  const [destination] = question.names;
+  if (destination === undefined || question.names.length > 1) {
+    throw new WrongUsage("dead-letter needs one destination\n  signalbox queues list has those that are parked");
+  }
+  const change = await askQueues("bury", { destination }, question, io);
+  return report(change, `${change.items} items that were parked for ${destination} are dead letters`, question, io);
 }
 
 function report(change: QueueChange, sentence: string, { isJson }: Question, io: CliIo): number {

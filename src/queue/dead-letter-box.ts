@@ -1,7 +1,7 @@
 import type { Logger } from "../core/logger.ts";
 import type { Counter, Meter } from "../core/meter.ts";
 import type { Signal } from "../core/signal.ts";
-import type { DeadLettersConfig } from "./config.ts";
+import { sendingQueueSchema, type DeadLettersConfig } from "./config.ts";
 import { idOf } from "./dead-letter.ts";
 import type { DeadLetter } from "./dead-letter.ts";
 import type { Ledger } from "./ledger.ts";
@@ -22,6 +22,9 @@ export interface LetterRoom {
 }
 
 const EXPIRED: readonly DeadLetterReason[] = ["retries_ended", "too_old"];
+
+/** Of a destination that is in no configuration: those of `dead_letters` where the YAML does not say. */
+const BOUNDS_OF_UNCONFIGURED = sendingQueueSchema.parse({}).dead_letters;
 
 /**
  * The dead letters of one destination, over its signals and through reloads: which there are, in which order they came,
@@ -82,6 +85,15 @@ export class DeadLetterBox {
     if (isRoom) return { bytes, evicted };
     this.restore(evicted);
     return undefined;
+  }
+
+  /** For one that a command makes: no other leaves for it, and it needs no `dead_letters` of a configuration. */
+  takeFreeRoom(bytes: number): LetterRoom | undefined {
+    const { max_size: bytesMax, max_count: countMax } = this.#config ?? BOUNDS_OF_UNCONFIGURED;
+    if (this.#bytes + bytes > bytesMax || this.#count >= countMax) return undefined;
+    this.#bytes += bytes;
+    this.#count += 1;
+    return { bytes, evicted: [] };
   }
 
   /** The letter is written, or will be with the next group, in room that was taken for it. */

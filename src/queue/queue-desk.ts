@@ -1,6 +1,9 @@
+import type { Clock } from "../core/clock.ts";
 import { closestName } from "../core/closest-name.ts";
 import type { Signal } from "../core/signal.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
+import type { LetterRoom } from "./dead-letter-box.ts";
+import { createMark } from "./dead-letter.ts";
 import type { ReplayTarget, ReplayTargets } from "./dead-letters.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
@@ -19,6 +22,7 @@ export interface QueuePlace {
 }
 
 export interface QueueDeskSettings {
+  readonly clock: Clock;
   readonly journal: Journal;
   readonly ledger: Ledger;
   readonly places: () => readonly QueuePlace[];
@@ -57,6 +61,13 @@ const GROUP_ENTRIES_MAX = 128;
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 /** A drop reads no payload, and its record holds two numbers an entry. */
 const DROPPED_ENTRIES_MAX = 10_000;
+
+const LETTERS_FULL = "its dead letters are full; export and drop some, then ask again";
+
+interface Burial {
+  readonly entry: QueueEntry;
+  readonly room: LetterRoom;
+}
 
 const LIST_FIX = "signalbox queues list has the queues";
 
@@ -97,6 +108,63 @@ export class QueueDesk {
     let items = 0;
     for (const queue of parked) items += await this.#dropAll(queue);
     return { items, stay: parked.flatMap((queue) => stillParked(queue, IN_FLIGHT)) };
+  }
+
+  /**
+   * Makes dead letters of what is parked, to be looked at, exported, and replayed when the destination is back. No other
+   * letter leaves for it: what finds no room stays parked.
+   */
+  async bury(destination: string): Promise<QueueChange> {
+    const parked = this.#parkedOf(destination);
+    let items = 0;
+    for (const queue of parked) items += await this.#buryAll(queue);
+    const isFull = parked.some(({ queuedItems }) => queuedItems > 0);
+    return { items, stay: parked.flatMap((queue) => stillParked(queue, isFull ? LETTERS_FULL : IN_FLIGHT)) };
+  }
+
+  async #buryAll(queue: SendingQueue): Promise<number> {
+    let items = 0;
+    for (;;) {
+      const { entries } = queue.takeOut(DROPPED_ENTRIES_MAX, Number.POSITIVE_INFINITY);
+      const rooms = entries.map(({ bytes }) => queue.deadLetters.takeFreeRoom(bytes));
+      const left = entries.filter((_, index) => rooms[index] === undefined);
+      const burials = entries.flatMap((entry, index) =>
+        rooms[index] === undefined ? [] : { entry, room: rooms[index] },
+      );
+      try {
+        items += await this.#writeBurials(queue, burials);
+      } catch (error) {
+        for (const { room } of burials) queue.deadLetters.giveBack(room);
+        queue.restore({ entries, heldRoom: 0 });
+        throw error;
+      }
+      queue.restore({ entries: left, heldRoom: 0 });
+      if (burials.length === 0 || left.length > 0) return items;
+    }
+  }
+
+  async #writeBurials(queue: SendingQueue, burials: readonly Burial[]): Promise<number> {
+    if (burials.length === 0) return 0;
+    const { journal, ledger, clock } = this.#settings;
+    const { account, deadLetters: box, destination, signal } = queue;
+    const message = `${destination} is not configured`;
+    const marked = burials.map(({ entry, room }) => {
+      const mark = createMark("parked", { atUnixMs: clock.nowMs(), message, replays: entry.replay?.count ?? 0 });
+      return { entry, room, mark };
+    });
+    const items = sumItems(burials.map(({ entry }) => entry));
+    const letters = burials.flatMap(({ entry, room }) => box.deltasOf(signal, entry.itemCount, room));
+    const deltas = [{ counter: account.deadLettered, items }, ...letters];
+    const marks = marked.map(({ entry, mark: deadLetter }) => ({ ref: entry.ref, deadLetter }));
+    await journal.write({ kind: "completion", entries: [], marks, ledger: deltas });
+    ledger.apply(deltas);
+    for (const { entry, room, mark } of marked) {
+      const { ref, itemCount, bytes, client } = entry;
+      const admittedUnixMs = sinceUnixMs(entry);
+      box.add({ ref, destination, signal, itemCount, bytes, client, admittedUnixMs, mark }, room);
+    }
+    queue.evicted({ entries: burials.map(({ entry }) => entry), heldRoom: 0 }, 0);
+    return items;
   }
 
   async #dropAll(queue: SendingQueue): Promise<number> {

@@ -178,7 +178,7 @@ class GatewayQueues implements Queues {
   }
 
   desk(targets?: ReplayTargets): QueueDesk {
-    const { journal, ledger } = this.#office;
+    const { journal, ledger, clock } = this.#office;
     const stateOf = (destination: string, signal: Signal): QueuePlace["state"] =>
       typeof (targets?.(destination, signal) ?? "") === "string" ? "parked" : "stored";
     const places = (): QueuePlace[] => [
@@ -189,6 +189,7 @@ class GatewayQueues implements Queues {
       }),
     ];
     return new QueueDesk({
+      clock,
       journal,
       ledger,
       places,

@@ -57,9 +57,17 @@ export type StoredRecord = AdmissionRecord | CompletionRecord;
 /**
  * Why an entry is a dead letter. overflow: its queue was full (`overflow: dead_letter`). rejected: the backend will never
  * take it. retries_ended: `max_elapsed_time` is over, or retries are off. too_old: `max_age`. partial_success: the backend
- * took a part of it and does not say which; the items are counted as sent and rejected already.
+ * took a part of it and does not say which; the items are counted as sent and rejected already. parked: its destination was
+ * taken away, and a command made it one.
  */
-export const DEAD_LETTER_REASONS = ["overflow", "rejected", "retries_ended", "too_old", "partial_success"] as const;
+export const DEAD_LETTER_REASONS = [
+  "overflow",
+  "rejected",
+  "retries_ended",
+  "too_old",
+  "partial_success",
+  "parked",
+] as const;
 export type DeadLetterReason = (typeof DEAD_LETTER_REASONS)[number];
 
 /** What makes an entry a dead letter: it keeps its bytes, and no destination gets it until somebody asks for it. */

@@ -12,8 +12,13 @@ import { AdminError } from "./admin-door.ts";
 import type { AdminAnswer, AdminRequest, AdminRoute } from "./admin-door.ts";
 import { MetricsRegistry } from "./metrics-registry.ts";
 
-/** `{ "from": "otlp_grpc/old", "to": "otlp_grpc/new" }` to move, `{ "destination": ... }` to drop. */
-export const QUEUE_PATHS = { list: "/queues/list", move: "/queues/move", drop: "/queues/drop" } as const;
+/** `{ "from": "otlp_grpc/old", "to": "otlp_grpc/new" }` to move, `{ "destination": ... }` to drop, or to make dead letters of. */
+export const QUEUE_PATHS = {
+  list: "/queues/list",
+  move: "/queues/move",
+  drop: "/queues/drop",
+  bury: "/queues/dead-letter",
+} as const;
 
 export function queueRoutes(desk: QueueDesk): AdminRoute[] {
   return [
@@ -21,6 +26,7 @@ export function queueRoutes(desk: QueueDesk): AdminRoute[] {
     route(QUEUE_PATHS.move, async ({ body, signal }) => ({
       json: await desk.move(textIn(body, "from"), textIn(body, "to"), signal),
     })),
+    route(QUEUE_PATHS.bury, async ({ body }) => ({ json: await desk.bury(textIn(body, "destination")) })),
     route(QUEUE_PATHS.drop, async ({ body }) => ({ json: await desk.drop(textIn(body, "destination")) })),
   ];
 }

@@ -210,6 +210,26 @@ describe("signalbox queues", () => {
   );
 
   it(
+    "makes dead letters of what is parked, which an export has",
+    () =>
+      withStage(async (stage) => {
+        await using gateway = await stage.park(3);
+        const storage = ["--storage", `${stage.folder.path}/queue`];
+        const buried = await stage.queues("dead-letter", "otlp_http/old", ...storage);
+        expect(buried.stdout).toBe("30 items that were parked for otlp_http/old are dead letters\n");
+        await using exported = signalbox(["deadletters", "export", ...storage]);
+        expect(await exported.exit()).toBe(0);
+        const letters = exported.stdout.trimEnd().split("\n");
+        expect(letters.map((line) => (JSON.parse(line) as { signalbox: object }).signalbox)).toMatchObject(
+          Array.from({ length: 3 }, () => ({ destination: "otlp_http/old", reason: "parked", items: 10 })),
+        );
+        expect(await stage.ledger()).toContain("every equation holds");
+        expect(await gateway.stop()).toBe(0);
+      }),
+    60_000,
+  );
+
+  it(
     "drops what is parked of a running gateway, counted",
     () =>
       withStage(async (stage) => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { DeadLetterDesk } from "../../src/queue/dead-letter-desk.ts";
 import type { DestinationSettings } from "../../src/queue/queues.ts";
 import { LogStorage } from "./log-storage.ts";
 import {
@@ -201,5 +202,57 @@ describe("a command about queues", () => {
     await expect(desk.move("a", "c", FOREVER)).rejects.toThrow("c is not configured for logs, so it cannot take");
     await expect(desk.move("a", "a", FOREVER)).rejects.toThrow("a cannot inherit from itself");
     expect(ledgerLine(queues, "a")).toMatchObject({ queued: 1 });
+  });
+});
+
+describe("what is parked and made dead letters", () => {
+  test("can be looked at, is replayed when its destination is back, and the ledger holds over both runs", async () => {
+    const { queues, storage } = await park([1, 2, 3]);
+    expect(await queues.desk().bury("a")).toEqual({ items: 6, stay: [] });
+    const letters = queues.deadLetters.box("a").letters();
+    expect(letters.map(({ itemCount, mark }) => [itemCount, mark.reason, mark.message])).toEqual([
+      [1, "parked", "a is not configured"],
+      [2, "parked", "a is not configured"],
+      [3, "parked", "a is not configured"],
+    ]);
+    expect(ledgerLine(queues, "a")).toMatchObject({ admitted: 6, dead_lettered: 6, queued: 0, in_flight: 0 });
+    expect(queues.ledger.snapshot().dead_letters).toMatchObject([{ destination: "a", added: 6, kept: 6 }]);
+    expect(queues.ledger.imbalances()).toEqual([]);
+    await queues.shutdown(AbortSignal.abort());
+
+    const back = new TestSender();
+    const next = openQueues([{ id: "a", sender: back }], { storage });
+    await next.queues.start();
+    expect(back.taken).toEqual([]);
+    const desk = new DeadLetterDesk(
+      next.queues.deadLetters,
+      (to, signal) => next.queues.replayTarget(to, signal),
+      next.clock,
+    );
+    expect(await desk.replay([], FOREVER)).toMatchObject({ letters: 3, items: 6 });
+    await settle();
+    expect(back.takenItems).toBe(6);
+    expect(next.queues.ledger.imbalances()).toEqual([]);
+  });
+
+  test("leaves parked what finds no room there, and no other letter leaves for it", async () => {
+    const { queues } = await park([1, 2, 3]);
+    queues.deadLetters.box("a").configure({ ...queueConfig({}).dead_letters, max_count: 2 });
+    expect(await queues.desk().bury("a")).toEqual({
+      items: 3,
+      stay: [{ signal: "logs", items: 3, reason: expect.stringMatching(/^its dead letters are full/) }],
+    });
+    expect(await queues.desk().bury("a")).toMatchObject({ items: 0, stay: [{ items: 3 }] });
+    expect(ledgerLine(queues, "a")).toMatchObject({ dead_lettered: 3, queued: 3 });
+    expect(queues.ledger.imbalances()).toEqual([]);
+  });
+
+  test("stays parked where it cannot be written", async () => {
+    const { queues, storage } = await park([1, 2]);
+    storage.failures.push(new Error("EIO"));
+    await expect(queues.desk().bury("a")).rejects.toThrow("EIO");
+    expect(queues.deadLetters.box("a").letters()).toEqual([]);
+    expect(await queues.desk().bury("a")).toEqual({ items: 3, stay: [] });
+    expect(queues.ledger.imbalances()).toEqual([]);
   });
 });
