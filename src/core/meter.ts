@@ -1,4 +1,8 @@
-/** Label names and values of one series. Keep the number of different values small and bounded. */
+/**
+ * Attributes of one series, named as OpenTelemetry names them (`server.address`); the page for Prometheus spells them in
+ * its own way.
+ * Keep the number of different values small and bounded.
+ */
 export type Labels = Readonly<Record<string, string>>;
 
 export interface Counter {
@@ -19,14 +23,15 @@ export type MetricLevel = "basic" | "normal" | "detailed";
 
 export interface MetricDescription {
   readonly description: string;
-  /** UCUM unit, such as "By", "ms", "{records}". */
+  /** UCUM unit, such as "By", "s", "{record}". */
   readonly unit?: string;
   /** Default: basic, shown at every level but none. */
   readonly level?: MetricLevel;
 }
 
 /**
- * The gateway's own metrics, named as the Collector names its own (`otelcol_receiver_accepted_log_records`).
+ * The gateway's own metrics, named as the Collector names its own where they leave it by OTLP
+ * (`otelcol_receiver_accepted_log_records`, `http.server.request.duration`).
  * Asking twice for the same name and labels gives the same series, so a component asks once, at creation, and keeps it.
  */
 export interface Meter {
@@ -36,5 +41,7 @@ export interface Meter {
   gauge(name: string, labels: Labels, description: MetricDescription): Gauge;
   /** `read` is called when the metrics are scraped. */
   observableGauge(name: string, labels: Labels, description: MetricDescription, read: () => number): void;
+  /** As observableGauge, of what adds up over its series: a sum that may fall. */
+  observableUpDownCounter(name: string, labels: Labels, description: MetricDescription, read: () => number): void;
   histogram(name: string, labels: Labels, description: MetricDescription, bounds: readonly number[]): Histogram;
 }

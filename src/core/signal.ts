@@ -10,6 +10,13 @@ export const ITEM_NAMES = {
   logs: "log_records",
 } as const satisfies Record<Signal, string>;
 
+/** The item of each signal as the unit of a metric, in the Collector's words. */
+export const ITEM_UNITS = {
+  traces: "{span}",
+  metrics: "{datapoint}",
+  logs: "{record}",
+} as const satisfies Record<Signal, string>;
+
 /** The item of each signal in sentences for people: "512 spans not sent". */
 export const ITEM_WORDS = {
   traces: "spans",

@@ -9,8 +9,8 @@ import { GRPC_CODES } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
 
 /**
- * Calls that go out and come in, by OpenTelemetry's semantic conventions for HTTP and RPC, under the names that the
- * Collector's page gives them. All are of level detailed: below it `of()` gives undefined, and nobody looks at a clock.
+ * Calls that go out and come in, by OpenTelemetry's semantic conventions for HTTP and RPC. All are of level detailed:
+ * below it `of()` gives undefined, and nobody looks at a clock.
  */
 
 /** As the conventions advise for durations, in seconds. */
@@ -47,9 +47,9 @@ class Calls {
   }
 }
 
-const HTTP = { network_protocol_name: "http", network_protocol_version: "1.1" };
+const HTTP = { "network.protocol.name": "http", "network.protocol.version": "1.1" };
 
-/** `http_client_request_duration` and `_body_size`. */
+/** `http.client.request.duration` and `.request.body.size`. */
 export class HttpClientCalls {
   readonly #calls: Calls;
 
@@ -64,13 +64,13 @@ export class HttpClientCalls {
   /** Times `post`, a request to `url` with a body of `size` bytes, and gives back what it gives. */
   async time<R extends HttpAnswer>(url: URL, size: number, post: () => Promise<R>): Promise<R> {
     const startedMs = this.#calls.clock.monotonicMs();
-    let outcome: Labels = { error_type: "_OTHER" };
+    let outcome: Labels = { "error.type": "_OTHER" };
     try {
       const reply = await post();
-      outcome = { http_response_status_code: String(reply.status) };
+      outcome = { "http.response.status_code": String(reply.status) };
       return reply;
     } catch (error) {
-      outcome = { error_type: errorCode(error) };
+      outcome = { "error.type": errorCode(error) };
       throw error;
     } finally {
       this.#record(url, size, this.#calls.clock.monotonicMs() - startedMs, outcome);
@@ -78,21 +78,21 @@ export class HttpClientCalls {
   }
 
   #record(url: URL, size: number, durationMs: number, outcome: Labels): void {
-    const { server_address, server_port } = urlLabels(url);
+    const { "server.address": address, "server.port": port } = urlLabels(url);
     const labels = {
       ...outcome,
-      http_request_method: "POST",
-      server_address,
-      server_port,
-      url_scheme: url.protocol.slice(0, -1),
+      "http.request.method": "POST",
+      "server.address": address,
+      "server.port": port,
+      "url.scheme": url.protocol.slice(0, -1),
     };
-    const durations = this.#calls.seconds("http_client_request_duration", "Duration of HTTP client requests.", labels);
+    const durations = this.#calls.seconds("http.client.request.duration", "Duration of HTTP client requests.", labels);
     durations.record(durationMs / 1000);
-    this.#calls.bytes("http_client_request_body_size", "Size of HTTP client request bodies.", labels).record(size);
+    this.#calls.bytes("http.client.request.body.size", "Size of HTTP client request bodies.", labels).record(size);
   }
 }
 
-/** `http_server_request_duration`, `_request_body_size` and `_response_body_size`. */
+/** `http.server.request.duration`, `.request.body.size` and `.response.body.size`. */
 export class HttpServerCalls {
   readonly #calls: Calls;
 
@@ -106,16 +106,16 @@ export class HttpServerCalls {
 
   record({ method, route, status, port, address, isTls, requestBytes, responseBytes, durationMs }: HttpExchange): void {
     const labels = {
-      http_request_method: KNOWN_METHODS.has(method) ? method : "_OTHER",
-      http_response_status_code: String(status),
-      ...(route !== undefined && { http_route: route }),
-      server_address: address,
-      server_port: String(port),
-      url_scheme: isTls ? "https" : "http",
+      "http.request.method": KNOWN_METHODS.has(method) ? method : "_OTHER",
+      "http.response.status_code": String(status),
+      ...(route !== undefined && { "http.route": route }),
+      "server.address": address,
+      "server.port": String(port),
+      "url.scheme": isTls ? "https" : "http",
     };
     const bytes = (name: string, what: string): Histogram =>
-      this.#calls.bytes(`http_server_${name}_body_size`, `Size of HTTP server ${what} bodies.`, labels);
-    const durations = this.#calls.seconds("http_server_request_duration", "Duration of HTTP server requests.", labels);
+      this.#calls.bytes(`http.server.${name}.body.size`, `Size of HTTP server ${what} bodies.`, labels);
+    const durations = this.#calls.seconds("http.server.request.duration", "Duration of HTTP server requests.", labels);
     durations.record(durationMs / 1000);
     if (requestBytes !== undefined) bytes("request", "request").record(requestBytes);
     bytes("response", "response").record(responseBytes);
@@ -136,9 +136,9 @@ const KNOWN_METHODS = new Set([
   "TRACE",
 ]);
 
-const RPC = { rpc_system_name: "grpc" };
+const RPC = { "rpc.system.name": "grpc" };
 
-/** `rpc_client_call_duration`. */
+/** `rpc.client.call.duration`. */
 export class GrpcClientCalls {
   readonly #calls: Calls;
 
@@ -156,14 +156,14 @@ export class GrpcClientCalls {
     const startedMs = this.#calls.clock.monotonicMs();
     const reply = await call();
     const description = "Measures the duration of an outgoing Remote Procedure Call (RPC).";
-    const durations = this.#calls.seconds("rpc_client_call_duration", description, rpcLabels(path, reply.code));
+    const durations = this.#calls.seconds("rpc.client.call.duration", description, rpcLabels(path, reply.code));
     durations.record((this.#calls.clock.monotonicMs() - startedMs) / 1000);
     return reply;
   }
 }
 
 /**
- * `rpc_server_call_duration`: from the message that is there as a whole to the answer. What a door refuses before is not
+ * `rpc.server.call.duration`: from the message that is there as a whole to the answer. What a door refuses before is not
  * in it.
  */
 export function timedHandlers(
@@ -187,7 +187,7 @@ function timed(path: string, handler: GrpcHandler, calls: Calls): GrpcHandler {
       throw error;
     } finally {
       const description = "Measures the duration of an incoming Remote Procedure Call (RPC).";
-      const durations = calls.seconds("rpc_server_call_duration", description, rpcLabels(path, code));
+      const durations = calls.seconds("rpc.server.call.duration", description, rpcLabels(path, code));
       durations.record((calls.clock.monotonicMs() - startedMs) / 1000);
     }
   };
@@ -197,8 +197,8 @@ const CODE_NAMES = new Map<number, string>(Object.entries(GRPC_CODES).map(([name
 
 function rpcLabels(path: string, code: number): Labels {
   const status = CODE_NAMES.get(code) ?? "UNKNOWN";
-  const labels = { rpc_method: path.slice(1), rpc_response_status_code: status };
-  return code === GRPC_CODES.OK ? labels : { ...labels, error_type: status };
+  const labels = { "rpc.method": path.slice(1), "rpc.response.status_code": status };
+  return code === GRPC_CODES.OK ? labels : { ...labels, "error.type": status };
 }
 
 /** `ECONNREFUSED`, or the error's class: few different ones, and nothing that a backend wrote. */
@@ -208,11 +208,11 @@ function errorCode(error: unknown): string {
 }
 
 /** Where requests to a URL go, as labels. */
-export function urlLabels(url: URL): { server_address: string; server_port: string; url_path: string } {
+export function urlLabels(url: URL): { "server.address": string; "server.port": string; "url.path": string } {
   const standard = url.protocol === "https:" ? "443" : "80";
   return {
-    server_address: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-    server_port: url.port === "" ? standard : url.port,
-    url_path: url.pathname,
+    "server.address": url.hostname.replace(/^\[(.*)\]$/, "$1"),
+    "server.port": url.port === "" ? standard : url.port,
+    "url.path": url.pathname,
   };
 }

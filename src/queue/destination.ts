@@ -202,10 +202,11 @@ export class Destination {
   #measure(signal: Signal, room: RoomQueue | undefined, inFlightRequests: () => number): void {
     const { meter } = this.#office;
     const labels = { exporter: this.settings.id, data_type: signal };
-    const gauge = (name: string, description: string, read: () => number): void =>
-      meter.observableGauge(`otelcol_exporter_${name}`, labels, { description }, read);
-    gauge("in_flight_requests", "Number of requests to the destination right now.", inFlightRequests);
+    const inFlight = { description: "Number of requests to the destination right now.", unit: "{request}" };
+    meter.observableUpDownCounter("otelcol_exporter_in_flight_requests", labels, inFlight, inFlightRequests);
     if (room === undefined) return;
+    const gauge = (name: string, description: string, read: () => number): void =>
+      meter.observableGauge(`otelcol_exporter_${name}`, labels, { description, unit: "{batch}" }, read);
     gauge("queue_size", "What the sending queue holds, in its sizer's unit.", () => room.used);
     gauge("queue_capacity", "What the sending queue can hold, in its sizer's unit.", () => room.limit);
   }
@@ -219,7 +220,7 @@ export class Destination {
     this.#office.meter.observableGauge(
       "otelcol_exporter_queue_batch_partition_cache_size",
       labels,
-      { description, level: "normal" },
+      { description, unit: "{partition}" },
       read,
     );
   }

@@ -1,6 +1,6 @@
 import type { ConsumeError } from "../core/errors.ts";
 import type { Counter, Labels, Meter } from "../core/meter.ts";
-import { ITEM_NAMES, ITEM_WORDS } from "../core/signal.ts";
+import { ITEM_NAMES, ITEM_UNITS, ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import type { LedgerMetric } from "./ledger-accounts.ts";
 
@@ -37,16 +37,17 @@ export class ExporterMetrics {
 
   #createSent(): Counter {
     const description = `Number of ${ITEM_WORDS[this.#signal]} successfully sent to destination.`;
-    return this.#meter.counter(`otelcol_exporter_sent_${ITEM_NAMES[this.#signal]}`, this.#labels, { description });
+    const name = `otelcol_exporter_sent_${ITEM_NAMES[this.#signal]}`;
+    return this.#meter.counter(name, this.#labels, { description, unit: ITEM_UNITS[this.#signal] });
   }
 
   #createFailed(more: Labels): Counter {
     const name = `otelcol_exporter_send_failed_${ITEM_NAMES[this.#signal]}`;
     const description = `Number of ${ITEM_WORDS[this.#signal]} in failed attempts to send to destination.`;
-    return this.#meter.counter(name, { ...this.#labels, ...more }, { description });
+    return this.#meter.counter(name, { ...this.#labels, ...more }, { description, unit: ITEM_UNITS[this.#signal] });
   }
 }
 
 function errorLabels(error: ConsumeError | undefined): Labels {
-  return { error_type: error?.kind ?? "_OTHER", error_permanent: String(error?.isRetryable !== true) };
+  return { "error.type": error?.kind ?? "_OTHER", "error.permanent": String(error?.isRetryable !== true) };
 }

@@ -1,6 +1,6 @@
 import type { AdmissionSettings } from "../core/admission.ts";
 import type { Counter, Labels, Meter } from "../core/meter.ts";
-import { isSignal, ITEM_NAMES, ITEM_WORDS } from "../core/signal.ts";
+import { isSignal, ITEM_NAMES, ITEM_UNITS, ITEM_WORDS } from "../core/signal.ts";
 import type { Signal } from "../core/signal.ts";
 import { ExporterMetrics } from "./exporter-metrics.ts";
 import { DestinationAccount, LabelledCounters, LedgerCounter, ReceiverAccount } from "./ledger-accounts.ts";
@@ -133,7 +133,7 @@ export class Ledger {
   enqueueFailed(exporter: string, signal: Signal): Counter {
     const name = `otelcol_exporter_enqueue_failed_${ITEM_NAMES[signal]}`;
     const description = `Number of ${ITEM_WORDS[signal]} failed to be added to the sending queue.`;
-    return this.#meter.counter(name, { exporter }, { description });
+    return this.#meter.counter(name, { exporter }, { description, unit: ITEM_UNITS[signal] });
   }
 
   /** Metric of what was not sent. A destination without a queue counts here what it refused, which was never admitted. */
@@ -248,8 +248,9 @@ export class Ledger {
   #receiverMetrics(receiver: string, transport: string, signal: Signal): Record<string, Counter> {
     const items = ITEM_NAMES[signal];
     const words = ITEM_WORDS[signal];
+    const unit = ITEM_UNITS[signal];
     const counter = (outcome: string, description: string): Counter =>
-      this.#meter.counter(`otelcol_receiver_${outcome}_${items}`, { receiver, transport }, { description });
+      this.#meter.counter(`otelcol_receiver_${outcome}_${items}`, { receiver, transport }, { description, unit });
     return {
       accepted: counter("accepted", `Number of ${words} successfully pushed into the pipeline.`),
       refused: counter("refused", `Number of ${words} that could not be pushed into the pipeline.`),

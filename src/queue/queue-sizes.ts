@@ -47,7 +47,7 @@ class SizeHistograms {
     this.#items = meter.histogram(
       items,
       labels,
-      { description: `Items in ${what}.`, unit: "{units}", level },
+      { description: `Items in ${what}.`, unit: "{unit}", level },
       ITEM_BOUNDS,
     );
     this.#bytes = meter.histogram(bytes, labels, { description: `Bytes in ${what}.`, unit: "By", level }, BYTE_BOUNDS);

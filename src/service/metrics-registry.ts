@@ -1,11 +1,11 @@
 import type { Counter, Gauge, Histogram, Labels, Meter, MetricDescription, MetricLevel } from "../core/meter.ts";
 
 /**
- * The gateway's own metrics in memory. They are shown by others: prometheus-text.ts writes the page that Prometheus
- * reads, otlp-metrics.ts what is pushed.
+ * The gateway's own metrics in memory, with OpenTelemetry's names, units and kinds. They are shown by others:
+ * otlp-metrics.ts as they are, prometheus-text.ts in the spelling of Prometheus.
  */
 
-export type MetricKind = "counter" | "gauge" | "histogram";
+export type MetricKind = "counter" | "upDownCounter" | "gauge" | "histogram";
 
 /** A histogram as it stands: one more count than bounds, each of its own bucket alone. */
 export interface HistogramValue {
@@ -13,6 +13,9 @@ export interface HistogramValue {
   readonly counts: readonly number[];
   readonly sum: number;
   readonly count: number;
+  /** Of all that was recorded; what they are where nothing was says nothing. */
+  readonly min: number;
+  readonly max: number;
 }
 
 export interface MetricSeries {
@@ -76,6 +79,10 @@ export class MetricsRegistry implements Meter {
 
   observableGauge(name: string, labels: Labels, description: MetricDescription, read: () => number): void {
     this.#observe(name, "gauge", labels, description, read);
+  }
+
+  observableUpDownCounter(name: string, labels: Labels, description: MetricDescription, read: () => number): void {
+    this.#observe(name, "upDownCounter", labels, description, read);
   }
 
   /** `read` gives a sum that never goes back. */
@@ -153,14 +160,18 @@ function createHistogram(labels: Labels, bounds: readonly number[]): Series {
   const counts = Array.from({ length: bounds.length + 1 }, () => 0);
   let sum = 0;
   let count = 0;
+  let min = Number.POSITIVE_INFINITY;
+  let max = Number.NEGATIVE_INFINITY;
   const record = (value: number): void => {
     const found = bounds.findIndex((bound) => value <= bound);
     const bucketIndex = found < 0 ? bounds.length : found;
     counts[bucketIndex]! += 1;
     sum += value;
     count += 1;
+    min = Math.min(min, value);
+    max = Math.max(max, value);
   };
-  return { labels, instrument: { record }, read: () => ({ bounds, counts: [...counts], sum, count }) };
+  return { labels, instrument: { record }, read: () => ({ bounds, counts: [...counts], sum, count, min, max }) };
 }
 
 function labelsKey(labels: Labels): string {

@@ -47,7 +47,7 @@ function toMetricData(family: MetricFamily, times: MetricTimes): MetricData {
     name,
     description: description.description,
     unit: description.unit ?? "",
-    valueType: ValueType.DOUBLE,
+    valueType: valueTypeOf(family),
   };
   const shared = { descriptor, aggregationTemporality: AggregationTemporality.CUMULATIVE };
   if (kind === "histogram") {
@@ -60,11 +60,18 @@ function toMetricData(family: MetricFamily, times: MetricTimes): MetricData {
     typeof value === "number" ? [{ startTime, endTime, attributes: labels, value }] : [],
   );
   if (kind === "gauge") return { ...shared, dataPointType: DataPointType.GAUGE, dataPoints };
-  return { ...shared, dataPointType: DataPointType.SUM, dataPoints, isMonotonic: true };
+  return { ...shared, dataPointType: DataPointType.SUM, dataPoints, isMonotonic: kind === "counter" };
 }
 
-function toHistogram({ bounds, counts, sum, count }: HistogramValue): Histogram {
-  return { buckets: { boundaries: [...bounds], counts: [...counts] }, sum, count };
+/** Time is measured, everything else is counted. What a gauge reads may be both. */
+function valueTypeOf({ description, series }: MetricFamily): ValueType {
+  const isWhole = description.unit !== "s" && series.every(({ value }) => Number.isSafeInteger(value));
+  return isWhole ? ValueType.INT : ValueType.DOUBLE;
+}
+
+function toHistogram({ bounds, counts, sum, count, min, max }: HistogramValue): Histogram {
+  const extremes = count === 0 ? {} : { min, max };
+  return { buckets: { boundaries: [...bounds], counts: [...counts] }, sum, count, ...extremes };
 }
 
 const NANOS_PER_SECOND = 1_000_000_000n;

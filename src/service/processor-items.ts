@@ -25,14 +25,14 @@ export class ProcessorItems {
   readonly #stopwatch: Stopwatch | undefined;
 
   constructor({ id, meter, clock }: Settings, signal: Signal) {
-    const labels = { processor: formatComponentId(id), otel_signal: signal };
+    const labels = { processor: formatComponentId(id), "otel.signal": signal };
     this.#incoming = meter.counter("otelcol_processor_incoming_items", labels, {
       description: "Number of items passed to the processor.",
-      unit: "{items}",
+      unit: "{item}",
     });
     this.#outgoing = meter.counter("otelcol_processor_outgoing_items", labels, {
       description: "Number of items emitted from the processor.",
-      unit: "{items}",
+      unit: "{item}",
     });
     if (meter.shows("detailed")) this.#stopwatch = new Stopwatch(createDurations(meter, labels), clock);
   }

@@ -6,7 +6,7 @@ import type { HistogramValue, MetricFamily } from "./metrics-registry.ts";
  * The Prometheus text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/):
  *
  *   # HELP name text
- *   # TYPE name counter | gauge | histogram
+ *   # TYPE name counter | gauge | histogram                   a sum that may fall is a gauge
  *   name{label="value"} number            a histogram: name_bucket{le="..."} cumulative, name_sum, name_count
  */
 export interface PrometheusNames {
@@ -26,10 +26,11 @@ export function formatPrometheus(
 ): string {
   const lines: string[] = [];
   for (const family of families) {
-    const name = names.hasSuffixes ? withSuffixes(family) : family.name;
-    lines.push(`# HELP ${name} ${escapeHelp(family.description.description)}`, `# TYPE ${name} ${family.kind}`);
+    const name = promName(names.hasSuffixes ? withSuffixes(family) : family.name);
+    const type = family.kind === "upDownCounter" ? "gauge" : family.kind;
+    lines.push(`# HELP ${name} ${escapeHelp(family.description.description)}`, `# TYPE ${name} ${type}`);
     for (const { labels, value } of family.series) {
-      const all = names.hasScope ? { ...labels, ...SCOPE } : labels;
+      const all = named(names.hasScope ? { ...labels, ...SCOPE } : labels);
       if (typeof value === "number") lines.push(sample(name, all, value));
       else lines.push(...histogramSamples(name, all, value));
     }
@@ -49,7 +50,7 @@ const UNIT_WORDS: Readonly<Record<string, string>> = { s: "seconds", ms: "millis
 
 function withSuffixes({ name, kind, description }: MetricFamily): string {
   const unit = UNIT_WORDS[description.unit ?? ""];
-  const withUnit = unit === undefined || name.endsWith(`_${unit}`) ? name : `${name}_${unit}`;
+  const withUnit = unit === undefined || name.split(/[._]/).at(-1) === unit ? name : `${name}_${unit}`;
   return kind === "counter" && !withUnit.endsWith("_total") ? `${withUnit}_total` : withUnit;
 }
 
@@ -71,11 +72,11 @@ function sample(name: string, labels: Labels, value: number): string {
 
 /** `service.name` as `service_name`. Two keys that become one are one label, of the later. */
 function named(attributes: Readonly<Record<string, string>>): Record<string, string> {
-  const entries = Object.entries(attributes).map(([key, value]) => [labelName(key), value] as const);
+  const entries = Object.entries(attributes).map(([key, value]) => [promName(key), value] as const);
   return Object.fromEntries(entries);
 }
 
-function labelName(key: string): string {
+function promName(key: string): string {
   const name = key.replaceAll(/[^A-Za-z0-9_]/g, "_");
   return /^[0-9]/.test(name) ? `_${name}` : name;
 }

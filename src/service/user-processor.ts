@@ -64,7 +64,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
     this.#blocking = new StateLog(clock);
     this.#regroupRefused = settings.meter.counter(
       "signalbox_processor_regroup_refused_records",
-      { processor: id, otel_signal: signal },
+      { processor: id, "otel.signal": signal },
       {
         description: "Records that could not move to another resource, because the bounds on regrouping were reached.",
         unit: "{records}",
@@ -176,7 +176,7 @@ class UserProcessor<S extends Signal> implements Processor<S> {
 function createEventCounter(settings: Settings, signal: Signal): (event: string, value?: number) => void {
   const counters = new Map<string, Counter>();
   const open = (event: string): Counter => {
-    const labels = { processor: formatComponentId(settings.id), otel_signal: signal, event };
+    const labels = { processor: formatComponentId(settings.id), "otel.signal": signal, event };
     const description = "What the processor counted under names of its own.";
     const counter = settings.meter.counter("signalbox_processor_events", labels, { description });
     counters.set(event, counter);

@@ -1,26 +1,33 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, it } from "vitest";
 import { startGateway, TestFolder } from "../e2e/peers.ts";
 import { readPage } from "../service/prometheus-reader.ts";
 import type { Page } from "../service/prometheus-reader.ts";
+import { encodeJsonRequest } from "../../src/wire/otlp/json-encode.ts";
 import { eventually, freePort, TestProcess } from "../support/processes.ts";
 import { findCollector, PEER_HINT } from "./find.ts";
 import { JSON_TYPE, sendHttp } from "./protocol-senders.ts";
 
 const BATCHES = "processors/batch passes through: batching happens in the sending queue";
 
-/** What the Collector's page has and ours has not, and why. docs/own-telemetry.md tells the same. */
-const ABSENT: Readonly<Record<string, string>> = {
+/** What the Collector has and we have not, and why, from level basic on. docs/own-telemetry.md tells the same. */
+const ABSENT_BASIC: Readonly<Record<string, string>> = {
   otelcol_process_runtime_total_alloc_bytes: "V8 does not count what it has ever allocated",
-  otelcol_processor_batch_batch_send_size: BATCHES,
-  otelcol_processor_batch_timeout_trigger_send: BATCHES,
-  otelcol_processor_batch_metadata_cardinality: BATCHES,
   otelcol_exporter_queue_batch_partition_cache_capacity: "a partition that stands empty is gone, so nothing is evicted",
   promhttp_metric_handler_errors_total: "of Go's library that writes the page",
 };
 
-/** At level detailed beside those. */
+const ABSENT_NORMAL: Readonly<Record<string, string>> = {
+  ...ABSENT_BASIC,
+  otelcol_processor_batch_batch_send_size: BATCHES,
+  otelcol_processor_batch_timeout_trigger_send: BATCHES,
+  otelcol_processor_batch_metadata_cardinality: BATCHES,
+};
+
 const ABSENT_DETAILED: Readonly<Record<string, string>> = {
-  ...ABSENT,
+  ...ABSENT_NORMAL,
   otelcol_processor_batch_batch_send_size_bytes: BATCHES,
 };
 
@@ -31,9 +38,11 @@ interface Ports {
   readonly page: number;
   readonly sinkHttp: number;
   readonly sinkGrpc: number;
+  /** Where the own metrics are pushed to. */
+  readonly push: number;
 }
 
-function configOf({ http, page, sinkHttp, sinkGrpc }: Ports, level: string): string {
+function configOf({ http, page, sinkHttp, sinkGrpc, push }: Ports, level: string): string {
   return `
 receivers:
   otlp: { protocols: { http: { endpoint: "127.0.0.1:${http}" } } }
@@ -51,24 +60,45 @@ exporters:
   debug: {}
 service:
   telemetry:
-    metrics: { level: ${level}, readers: [{ pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${page} } } } }] }
+    metrics:
+      level: ${level}
+      readers:
+        - pull: { exporter: { prometheus: { host: 127.0.0.1, port: ${page} } } }
+        - periodic:
+            interval: 200
+            exporter: { otlp: { protocol: http/protobuf, endpoint: "http://127.0.0.1:${push}/v1/metrics" } }
   pipelines:
     logs: { receivers: [otlp], processors: [memory_limiter, batch], exporters: [otlp_http, otlp_grpc, otlp_http/dead] }
+    traces: { receivers: [otlp], processors: [memory_limiter, batch], exporters: [otlp_http, otlp_grpc, otlp_http/dead] }
+    metrics: { receivers: [otlp], processors: [memory_limiter, batch], exporters: [otlp_http, otlp_grpc, otlp_http/dead] }
     logs/sink: { receivers: [otlp/sink], exporters: [debug] }
+    traces/sink: { receivers: [otlp/sink], exporters: [debug] }
+    metrics/sink: { receivers: [otlp/sink], exporters: [debug] }
 `;
 }
 
-const ONE_RECORD = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a"}}]}]}]}`;
-
-/** In both pages once every exporter has sent, or failed to. */
-const MARKERS = [
-  /^otelcol_exporter_sent_log_records\{.*exporter="otlp_http",/m,
-  /^otelcol_exporter_sent_log_records\{.*exporter="otlp_grpc",/m,
-  /^otelcol_exporter_send_failed_log_records\{.*exporter="otlp_http\/dead".*\} [1-9]/m,
+const ONE_EACH: readonly (readonly [string, string])[] = [
+  ["/v1/logs", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a"}}]}]}]}`],
+  [
+    "/v1/traces",
+    `{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","name":"a"}]}]}]}`,
+  ],
+  [
+    "/v1/metrics",
+    `{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"a","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}`,
+  ],
 ];
 
+/** In both pages once every exporter has sent, or failed to. */
+const MARKERS = ["log_records", "spans", "metric_points"].flatMap((items) => [
+  new RegExp(`^otelcol_exporter_sent_${items}\\{.*exporter="otlp_http",`, "m"),
+  new RegExp(`^otelcol_exporter_sent_${items}\\{.*exporter="otlp_grpc",`, "m"),
+  new RegExp(`^otelcol_exporter_sent_${items}\\{.*exporter="debug".*\\} [1-9]`, "m"),
+  new RegExp(`^otelcol_exporter_send_failed_${items}\\{.*exporter="otlp_http/dead".*\\} [1-9]`, "m"),
+]);
+
 async function measure({ http, page }: Ports): Promise<Page> {
-  expect(await sendHttp(http, { headers: JSON_TYPE, body: ONE_RECORD })).toMatch(/^200/);
+  for (const [path, body] of ONE_EACH) expect(await sendHttp(http, { path, headers: JSON_TYPE, body })).toMatch(/^200/);
   return eventually(async () => {
     const text = await (await fetch(`http://127.0.0.1:${page}/metrics`)).text();
     return MARKERS.every((marker) => marker.test(text)) ? readPage(text) : undefined;
@@ -87,32 +117,110 @@ function shapesOf({ types, samples }: Page): Set<string> {
   );
 }
 
+interface PointJson {
+  readonly attributes?: readonly { readonly key: string }[];
+  readonly asInt?: string;
+  readonly asDouble?: number;
+  readonly min?: number;
+}
+
+interface PushJson {
+  readonly resourceMetrics: readonly {
+    readonly scopeMetrics: readonly {
+      readonly metrics: readonly ({ readonly name: string; readonly unit?: string } & Readonly<
+        Partial<
+          Record<
+            "sum" | "gauge" | "histogram",
+            {
+              readonly isMonotonic?: boolean;
+              readonly aggregationTemporality?: number;
+              readonly dataPoints?: readonly PointJson[];
+            }
+          >
+        >
+      >)[];
+    }[];
+  }[];
+}
+
+/** `name{attributes} kind unit` of each series of a push. */
+function pushedShapesOf({ resourceMetrics }: PushJson): string[] {
+  const metrics = resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics));
+  return metrics.flatMap(({ name, unit, ...data }) =>
+    (["sum", "gauge", "histogram"] as const).flatMap((kind) => {
+      const { isMonotonic = false, aggregationTemporality = 0, dataPoints = [] } = data[kind] ?? {};
+      return dataPoints.map((point) => {
+        const keys = (point.attributes ?? []).map(({ key }) => key).toSorted();
+        const value = point.asInt === undefined ? (point.asDouble === undefined ? "" : "double") : "int";
+        const parts = [kind, isMonotonic ? "monotonic" : "", `temporality ${aggregationTemporality}`, value];
+        if (point.min !== undefined) parts.push("with min");
+        return `${name}{${keys.join(",")}} ${parts.filter((part) => part !== "").join(" ")} in ${unit ?? ""}`;
+      });
+    }),
+  );
+}
+
+/** Takes pushes on the loopback and keeps the shapes of all that ever came. */
+async function takePushes(): Promise<{ readonly port: number; readonly shapes: Set<string> } & AsyncDisposable> {
+  const shapes = new Set<string>();
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const push = JSON.parse(encodeJsonRequest("metrics", Buffer.concat(chunks))) as PushJson;
+      for (const shape of pushedShapesOf(push)) shapes.add(shape);
+      response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
+    });
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    shapes,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** What they have and we have not is what `absent` says, and no more. */
+function expectAll(theirs: ReadonlySet<string>, ours: ReadonlySet<string>, absent: readonly string[]): void {
+  expect(theirs.size).toBeGreaterThan(20);
+  const missing = [...theirs].filter((shape) => !ours.has(shape));
+  const nameOf = (shape: string): string => shape.split("{")[0]!;
+  expect(missing.filter((shape) => !absent.includes(nameOf(shape)))).toEqual([]);
+  expect([...new Set(missing.map(nameOf))].toSorted()).toEqual(absent.toSorted());
+}
+
 it.for([
-  ["normal", ABSENT],
+  ["basic", ABSENT_BASIC],
+  ["normal", ABSENT_NORMAL],
   ["detailed", ABSENT_DETAILED],
 ] as const)(
-  "our page at level %s has every metric of the Collector's, of the same type and with the same labels",
+  "at level %s our page and our push have every metric of the Collector's, of the same kind and unit, with the same labels",
   async ([level, absent], context) => {
     if (collector === undefined) context.skip(PEER_HINT);
     await using folder = await TestFolder.create();
-    const ports = async (): Promise<Ports> => {
+    await using ownPushes = await takePushes();
+    await using otherPushes = await takePushes();
+    const ports = async (push: number): Promise<Ports> => {
       const [http, page, sinkHttp, sinkGrpc] = [await freePort(), await freePort(), await freePort(), await freePort()];
-      return { http, page, sinkHttp, sinkGrpc };
+      return { http, page, sinkHttp, sinkGrpc, push };
     };
-    const [own, other] = [await ports(), await ports()];
+    const [own, other] = [await ports(ownPushes.port), await ports(otherPushes.port)];
     await using processes = new AsyncDisposableStack();
-    processes.use((await startGateway(await folder.write("ours.yaml", configOf(own, level)))).gateway);
+    const { gateway } = await startGateway(await folder.write("ours.yaml", configOf(own, level)));
+    processes.use(gateway);
     const peer = processes.use(
       new TestProcess(collector!, ["--config", await folder.write("collector.yaml", configOf(other, level))]),
     );
     await peer.until((_stdout, stderr) => stderr.includes("Everything is ready"));
     const ours = shapesOf(await measure(own));
     const theirs = shapesOf(await measure(other));
-    expect(theirs.size).toBeGreaterThan(20);
-    const missing = [...theirs].filter((shape) => !ours.has(shape));
-    const names = [...new Set(missing.map((shape) => shape.split("{")[0]!))];
-    const unexplained = missing.filter((shape) => !Object.hasOwn(absent, shape.split("{")[0]!));
-    expect(unexplained).toEqual([]);
-    expect(names.toSorted()).toEqual(Object.keys(absent).toSorted());
+    expectAll(theirs, ours, Object.keys(absent));
+    // Both push once more at their end, all that the pages have said.
+    await Promise.all([gateway.stop(), peer.stop()]);
+    const pushed = Object.keys(absent).filter((name) => !name.startsWith("promhttp_"));
+    expectAll(otherPushes.shapes, ownPushes.shapes, pushed);
   },
 );

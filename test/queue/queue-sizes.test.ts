@@ -6,14 +6,14 @@ import { MetricsRegistry } from "../../src/service/metrics-registry.ts";
 
 it("sizes what is enqueued and what batching makes of it at level detailed, and nothing below", () => {
   const registry = new MetricsRegistry("detailed");
-  const sizes = QueueSizes.of(registry, "otlp_http", { server_address: "backend" })!;
+  const sizes = QueueSizes.of(registry, "otlp_http", { "server.address": "backend" })!;
   sizes.enqueued({ itemCount: 3, size: 300 });
   sizes.enqueued({ itemCount: 4, size: 400 });
   sizes.batched({ itemCount: 7, size: 700 });
   const sums = registry
     .collect()
     .map(({ name, series }) => [name, series[0]!.labels, (series[0]!.value as { sum: number }).sum]);
-  const sent = { exporter: "otlp_http", server_address: "backend" };
+  const sent = { exporter: "otlp_http", "server.address": "backend" };
   expect(sums).toEqual([
     ["otelcol_exporter_enqueue_size", { exporter: "otlp_http" }, 7],
     ["otelcol_exporter_enqueue_size_bytes", { exporter: "otlp_http" }, 700],
@@ -32,8 +32,8 @@ it("says at level detailed of what kind failures were, and below only how many",
   metrics.failed.add(3, new ConsumeError("retryable", "later"));
   const name = "otelcol_exporter_send_failed_log_records";
   const of = (kind: string, permanent: string) => ({
-    error_type: kind,
-    error_permanent: permanent,
+    "error.type": kind,
+    "error.permanent": permanent,
     exporter: "otlp_http",
   });
   expect(detailed.value(name, of("permanent", "true"))).toBe(2);
@@ -46,11 +46,11 @@ it("says at level detailed of what kind failures were, and below only how many",
 it("counts under the address that an exporter sends to now", () => {
   const registry = new MetricsRegistry();
   const metrics = new ExporterMetrics(registry, "otlp_http", "logs");
-  metrics.address({ server_address: "old" });
+  metrics.address({ "server.address": "old" });
   metrics.sent.add(1);
-  metrics.address({ server_address: "new" });
+  metrics.address({ "server.address": "new" });
   metrics.sent.add(5);
-  const sent = (server_address: string): number | undefined =>
-    registry.value("otelcol_exporter_sent_log_records", { exporter: "otlp_http", server_address });
+  const sent = (address: string): number | undefined =>
+    registry.value("otelcol_exporter_sent_log_records", { exporter: "otlp_http", "server.address": address });
   expect([sent("old"), sent("new")]).toEqual([1, 5]);
 });

@@ -74,6 +74,10 @@ export class RecordingMeter implements Meter {
     this.#reads.set(seriesKey(name, labels), read);
   }
 
+  observableUpDownCounter(name: string, labels: Labels, _description: unknown, read: () => number): void {
+    this.#reads.set(seriesKey(name, labels), read);
+  }
+
   histogram(): Histogram {
     return { record: () => undefined };
   }

@@ -196,7 +196,8 @@ describe("own metrics by OTLP", () => {
       sum: { aggregationTemporality: 2, isMonotonic: true, dataPoints: [{ asDouble: 30 }] },
     });
     expect(metrics.find(({ name }) => name === "otelcol_receiver_accepted_log_records")).toMatchObject({
-      sum: { dataPoints: [{ asDouble: 2, attributes: expect.any(Array) as unknown[] }] },
+      unit: "{record}",
+      sum: { isMonotonic: true, dataPoints: [{ asInt: "2", attributes: expect.any(Array) as unknown[] }] },
     });
     expect(arrival!.context.client.get("x-tenant")).toEqual(["blue"]);
     await service.shutdown();

@@ -60,6 +60,28 @@ describe("the metrics page", () => {
     ]);
   });
 
+  it("spells OpenTelemetry's names and kinds in Prometheus' way", () => {
+    const registry = new MetricsRegistry("detailed");
+    const labels = { "server.address": "a", "http.response.status_code": "200" };
+    registry.histogram("http.server.duration", labels, { description: "", unit: "s" }, [1]).record(0.5);
+    registry.observableUpDownCounter("in_flight", {}, { description: "", unit: "{request}" }, () => 2);
+    const [plain, full] = [false, true].map((hasSuffixes) =>
+      readPage(formatPrometheus(registry.collect(), {}, { hasSuffixes, hasScope: false })),
+    );
+    expect([...plain!.types]).toEqual([
+      ["http_server_duration", "histogram"],
+      ["in_flight", "gauge"],
+      ["target_info", "gauge"],
+    ]);
+    expect([...full!.types.keys()]).toEqual(["http_server_duration_seconds", "in_flight", "target_info"]);
+    const count = plain!.samples.find(({ name }) => name === "http_server_duration_count");
+    expect(count).toEqual({
+      name: "http_server_duration_count",
+      labels: { server_address: "a", http_response_status_code: "200" },
+      value: 1,
+    });
+  });
+
   it("leaves out what is above its level", () => {
     expect(
       filled()

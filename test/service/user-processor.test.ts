@@ -79,7 +79,7 @@ const dropTo = (itemCount: number) =>
   });
 
 const value = (event: string): number | undefined =>
-  meter.value("signalbox_processor_events", { processor: "mine/two", otel_signal: "logs", event });
+  meter.value("signalbox_processor_events", { processor: "mine/two", "otel.signal": "logs", event });
 
 const throwing = () =>
   defineProcessor({
@@ -105,7 +105,7 @@ describe("a user's processor in a pipeline", () => {
       logs: (batch) => void Object.assign(batch, { regroupRefused: 4 }),
     });
     await consume(open(definition));
-    const labels = { processor: "mine/two", otel_signal: "logs" };
+    const labels = { processor: "mine/two", "otel.signal": "logs" };
     expect(meter.value("signalbox_processor_regroup_refused_records", labels)).toBe(4);
   });
 

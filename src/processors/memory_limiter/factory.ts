@@ -2,7 +2,7 @@ import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Processor, ProcessorFactory, Settings } from "../../core/component.ts";
 import type { Consumer } from "../../core/consumer.ts";
 import { ExitGate } from "../../core/exit-gate.ts";
-import { ITEM_NAMES, type Signal, SIGNALS } from "../../core/signal.ts";
+import { ITEM_NAMES, ITEM_UNITS, type Signal, SIGNALS } from "../../core/signal.ts";
 import { type MemoryLimiterConfig, memoryLimiterConfig } from "./config.ts";
 import { MemoryLimiter } from "./limiter.ts";
 import { type ProcessMemory, processMemory } from "./memory.ts";
@@ -40,7 +40,10 @@ function createProcessor<S extends Signal>(
   const accepted = settings.meter.counter(
     `otelcol_processor_memory_limiter_accepted_${ITEM_NAMES[signal]}`,
     { processor: formatComponentId(settings.id) },
-    { description: "Items that passed; what memory pressure held back was held back at the doors." },
+    {
+      description: "Items that passed; what memory pressure held back was held back at the doors.",
+      unit: ITEM_UNITS[signal],
+    },
   );
   const exit = new ExitGate(next, `processors.${formatComponentId(settings.id)}`);
   let isStarted = false;

@@ -149,7 +149,7 @@ function signalCounters(
   description: string,
 ): SignalCounters {
   const counterOf = (signal: Signal): Counter => {
-    const labels = { receiver: formatComponentId(id), transport, otel_signal: signal };
+    const labels = { receiver: formatComponentId(id), transport, "otel.signal": signal };
     return meter.counter(`signalbox_receiver_${name}_requests`, labels, { description, unit: "{requests}" });
   };
   return { traces: counterOf("traces"), metrics: counterOf("metrics"), logs: counterOf("logs") };

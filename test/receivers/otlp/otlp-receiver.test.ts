@@ -189,7 +189,7 @@ describe("bad requests", () => {
       gateway.registry.value("signalbox_receiver_undecodable_requests", {
         receiver: "otlp",
         transport,
-        otel_signal: "logs",
+        "otel.signal": "logs",
       });
     expect([countOf("grpc"), countOf("http")]).toEqual([1, 2]);
     expect([gateway.arrivals.length, gateway.budget.leasedBytes]).toEqual([0, 0]);
@@ -212,7 +212,7 @@ describe("bad requests", () => {
       gateway.registry.value(`signalbox_receiver_${name}_requests`, {
         receiver: "otlp",
         transport,
-        otel_signal: "logs",
+        "otel.signal": "logs",
       });
     expect([countOf("invalid_text", "http"), countOf("invalid_text", "grpc")]).toEqual([2, 0]);
     expect([countOf("merged", "http"), countOf("merged", "grpc")]).toEqual([0, 1]);
