@@ -34,8 +34,8 @@ export function parseGrpcEndpoint(text: string): GrpcEndpoint | { readonly probl
 /** As labels of metrics; a Unix socket has a path in the place of both. */
 export function addressLabels({ name }: GrpcEndpoint): Labels {
   const parsed = parseEndpoint(name);
-  if ("problem" in parsed || parsed.path !== undefined) return { server_address: name };
-  return { server_address: parsed.host, server_port: String(parsed.port) };
+  if ("problem" in parsed || parsed.path !== undefined) return { "server.address": name };
+  return { "server.address": parsed.host, "server.port": String(parsed.port) };
 }
 
 function parseTarget(
