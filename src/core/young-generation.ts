@@ -3,18 +3,18 @@ import type { Clock, Timer } from "./clock.ts";
 
 /**
  * The young generation is 1 MiB a half when a process starts, and stays so while there is little to do: memory of an idle
- * gateway. Under load it grows to 4 and no further (V8 would go to 16).
+ * gateway. Under load it grows to 3 and no further (V8 would go to 16).
  *
  * The bets. Smaller: what waits for its batch, some hundred ms, has been copied into the old generation when it is sent, and
  * full collections come two to five times as often; each holds answers up for tens of milliseconds on one core. Larger:
  * buffers of requests outside the heap are freed only when the young generation is collected, so that the peak of memory
  * rises. bench/README.md has figures.
  */
-const HALF_BYTES_MAX = 4 * 1024 * 1024;
+const HALF_BYTES_MAX = 3 * 1024 * 1024;
 const LOOK_INTERVAL_MS = 1000;
 /**
  * So long V8 may grow it, which it does at a collection once as much as a half has survived. Long enough to meet one under
- * load; too short for a second step, for which 4 MiB would have to survive meanwhile.
+ * load; too short for a second step, for which 3 MiB would have to survive meanwhile.
  */
 const WINDOW_MS = 50;
 
@@ -41,7 +41,7 @@ export function boundYoungGeneration(clock: Clock, young: YoungGeneration = v8Yo
   let timer = clock.after(LOOK_INTERVAL_MS, look);
   function look(): void {
     // In one step. Pages have headers: a half of 1 MiB holds a little less.
-    const factor = Math.round(HALF_BYTES_MAX / young.halfBytes());
+    const factor = Math.floor(HALF_BYTES_MAX / young.halfBytes());
     if (factor <= 1) {
       timer = clock.after(LOOK_INTERVAL_MS, look);
       return;

@@ -20,27 +20,27 @@ class FakeGeneration implements YoungGeneration {
 }
 
 describe("the young generation", () => {
-  it("may grow fourfold for 50 ms of each second while it is small", async () => {
+  it("may grow threefold for 50 ms of each second while it is small", async () => {
     const clock = new TestClock();
     const young = new FakeGeneration();
     boundYoungGeneration(clock, young);
     expect(young.factors).toEqual([1]);
     await clock.advance(1000);
-    expect(young.factors).toEqual([1, 4]);
+    expect(young.factors).toEqual([1, 3]);
     await clock.advance(50);
-    expect(young.factors).toEqual([1, 4, 1]);
+    expect(young.factors).toEqual([1, 3, 1]);
     await clock.advance(1000);
-    expect(young.factors).toEqual([1, 4, 1, 4]);
+    expect(young.factors).toEqual([1, 3, 1, 3]);
   });
 
   it("is left alone at its bound, and may grow again when V8 has made it small", async () => {
     const clock = new TestClock();
     const young = new FakeGeneration();
     boundYoungGeneration(clock, young);
-    young.halfMib = 3.9;
+    young.halfMib = 2.9;
     await clock.advance(5000);
     expect(young.factors).toEqual([1]);
-    young.halfMib = 1.9;
+    young.halfMib = 1.4;
     await clock.advance(1000);
     expect(young.factors).toEqual([1, 2]);
   });
@@ -53,11 +53,11 @@ describe("the young generation", () => {
     expect(young.factors).toEqual([1]);
   });
 
-  it("grows to 4 MiB a half in a process whose requests live for a while, and no further", () => {
+  it("grows to 3 MiB a half in a process whose requests live for a while, and no further", () => {
     const sources = fileURLToPath(new URL("../../src/core/", import.meta.url));
     const halfMib = Number(execFileSync(process.execPath, ["--input-type=module", "-e", load(sources)]).toString());
-    expect(halfMib).toBeGreaterThan(3.5);
-    expect(halfMib).toBeLessThanOrEqual(4);
+    expect(halfMib).toBeGreaterThan(2.5);
+    expect(halfMib).toBeLessThanOrEqual(3);
   });
 });
 
