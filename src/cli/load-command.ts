@@ -13,7 +13,7 @@ export async function loadAndReport(
   io: CliIo,
   memory?: ProcessorMemory,
 ): Promise<LoadedGateway | number> {
-  await using watchdog = watchImports();
+  using watchdog = watchImports();
   const known = memory === undefined ? {} : { memory };
   const loaded = await loadGateway({ files, processorFolders, env: io.env, watchdog, ...known });
   for (const warning of loaded.warnings) io.stderr(`warning: ${formatProblems([warning])}\n`);

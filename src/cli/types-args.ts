@@ -21,7 +21,7 @@ export async function readTypes(
     io.stderr(`signalbox ${command}: ${error instanceof Error ? error.message : String(error)}\n`);
     return EXIT_USAGE;
   }
-  await using watchdog = watchImports();
+  using watchdog = watchImports();
   const { factories, problems } = await loadFactories(folders, { watchdog });
   if (problems.length === 0) return factories;
   io.stderr(`${formatProblems(problems)}\n`);

@@ -1,6 +1,5 @@
 /** The thread of import-watchdog.ts. */
 import { writeSync } from "node:fs";
-import { Session } from "node:inspector";
 import { parentPort, workerData } from "node:worker_threads";
 import { systemClock } from "../core/clock.ts";
 import { END_NAME, type Watched, type WatchdogThreadData } from "./import-watchdog.ts";
@@ -37,6 +36,7 @@ function look(): void {
 function end(text: string): void {
   writeSync(STDERR, text);
   systemClock.after(GRACE_MS, () => process.kill(process.pid, "SIGKILL"));
+  const { Session } = process.getBuiltinModule("node:inspector");
   const session = new Session();
   session.connectToMainThread();
   session.post("Runtime.evaluate", { expression: `globalThis[Symbol.for(${JSON.stringify(END_NAME)})]()` });

@@ -31,9 +31,10 @@ export const END_NAME = "signalbox.import-watchdog.end";
  * Looks from another thread at an import in this one, which nothing else can interrupt: `for (;;) {}` at the top level of a
  * user's file. At a start nothing runs beside it that must be saved, so the process says why and ends. Weighed: to try
  * each file elsewhere first, as a reload does, which costs each start 200 ms and runs each top level twice. The thread
- * begins with the first import, imports nothing of ours but the clock, and ends with the last one.
+ * begins with the first import, imports nothing of ours but the clock, and ends with the last one: some 30 ms of a start,
+ * and 6 MiB that its heap leaves with the process. Only where there are files of a user's.
  */
-export class ImportWatchdog implements AsyncDisposable {
+export class ImportWatchdog implements Disposable {
   readonly #settings: ImportWatchdogSettings;
   #thread: Worker | undefined;
 
@@ -47,8 +48,9 @@ export class ImportWatchdog implements AsyncDisposable {
     return { [Symbol.dispose]: () => thread.postMessage(undefined satisfies Watched, []) };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#thread?.terminate();
+  /** Nobody waits for its end: where it still begins, that takes as long as its beginning. */
+  [Symbol.dispose](): void {
+    void this.#thread?.terminate();
     this.#thread = undefined;
   }
 

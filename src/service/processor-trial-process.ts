@@ -12,7 +12,7 @@ guardAgainstExit();
 const [, , file = ""] = process.argv;
 const origin: ProcessorOrigin = { type: "trial", file, shownFile: file };
 // Whoever started it ends it in time, unless that process was killed meanwhile: a loop must not outlive it for ever.
-await using watchdog = new ImportWatchdog({
+using watchdog = new ImportWatchdog({
   limitMs: 2 * TRIAL_MS_MAX,
   end: () => process.kill(process.pid, "SIGKILL"),
 });
