@@ -1,7 +1,16 @@
 import { promisify } from "node:util";
-import { constants, gunzip, inflate, zstdDecompress } from "node:zlib";
+import {
+  constants,
+  createGunzip,
+  createInflate,
+  createZstdDecompress,
+  gunzip,
+  inflate,
+  zstdDecompress,
+} from "node:zlib";
 import type { Zlib } from "node:zlib";
 import { ConsumeError } from "../core/errors.ts";
+import { inflateInPlace, type Inflater } from "./inflate-in-place.ts";
 import { decodeLz4, lz4DecodedSize } from "./lz4.ts";
 import { decodeSnappy, snappyDecodedSize } from "./snappy.ts";
 
@@ -17,15 +26,35 @@ interface InflateOptions {
   readonly chunkSize: number;
 }
 
+/**
+ * node:zlib collects the output in pieces and joins them: for a moment all of it is there twice. Above this that matters,
+ * and it is put where it stays as it comes; below, node:zlib is faster. Both give the same.
+ */
+const IN_PLACE_BYTES_MIN = 1024 * 1024;
+
+function inPlaceWhereLarge(
+  inflateJoined: Coding["inflate"],
+  createEngine: (options: { readonly chunkSize: number }) => Inflater,
+): Coding["inflate"] {
+  return async (bytes, options) => {
+    const { maxOutputLength, chunkSize } = options;
+    if (maxOutputLength < IN_PLACE_BYTES_MIN) return inflateJoined(bytes, options);
+    return (await inflateInPlace(createEngine({ chunkSize }), bytes, maxOutputLength)).output;
+  };
+}
+
 /** A gzip member ends with the size of what it holds, modulo 4 GiB (RFC 1952, 2.3.1): exact for all but joined members. */
 const GZIP: Coding = {
-  inflate: promisify(gunzip),
+  inflate: inPlaceWhereLarge(promisify(gunzip), createGunzip),
   guessSize: (bytes) => (bytes.length < GZIP_TRAILER_BYTES ? 0 : bytes.readUInt32LE(bytes.length - 4)),
 };
 const GZIP_TRAILER_BYTES = 8;
 
 /** zlib does not say; telemetry shrinks to a tenth or so. */
-const ZLIB: Coding = { inflate: promisify(inflate), guessSize: (bytes) => bytes.length * 16 };
+const ZLIB: Coding = {
+  inflate: inPlaceWhereLarge(promisify(inflate), createInflate),
+  guessSize: (bytes) => bytes.length * 16,
+};
 
 /**
  * A frame declares its window before any output is there, and the decoder takes that much memory. Encoders at their
@@ -55,6 +84,10 @@ function inflateZstdFrame(
   options: InflateOptions,
 ): Promise<{ readonly output: Buffer; readonly bytesRead: number }> {
   const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX };
+  const { maxOutputLength, chunkSize } = options;
+  if (maxOutputLength >= IN_PLACE_BYTES_MIN) {
+    return inflateInPlace(createZstdDecompress({ chunkSize, params }), bytes, maxOutputLength);
+  }
   return new Promise((resolve, reject) => {
     zstdDecompress(bytes, { ...options, params, info: true }, (error, result) => {
       if (error !== null) return reject(error);

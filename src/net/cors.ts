@@ -3,7 +3,7 @@ import type { CorsConfig } from "./server-config.ts";
 
 /**
  * Cross-Origin Resource Sharing (https://fetch.spec.whatwg.org/#http-cors-protocol), answered as github.com/rs/cors does
- * it in the Collector: a page that is not allowed is answered without the headers, and its browser keeps the answer
+ * it in the Collector, but for HEADERS_ALWAYS: a page that is not allowed is answered without the headers, and its browser keeps the answer
  * from it. So this shuts nobody out; it lets browsers in.
  */
 export class Cors {
@@ -16,8 +16,7 @@ export class Cors {
   constructor(config: CorsConfig) {
     this.#allowsAllOrigins = config.allowed_origins.includes("*");
     this.#isOriginAllowed = originTest(config.allowed_origins);
-    const written = config.allowed_headers.map((name) => name.toLowerCase());
-    this.#allowedHeaders = new Set(written.length === 0 ? HEADERS_DEFAULT : written);
+    this.#allowedHeaders = new Set([...HEADERS_ALWAYS, ...config.allowed_headers.map((name) => name.toLowerCase())]);
     this.#exposedHeaders = config.exposed_headers.map(canonical).join(", ");
     this.#maxAgeSeconds = config.max_age;
   }
@@ -64,8 +63,11 @@ export class Cors {
   }
 }
 
-/** What a page may send where the configuration names nothing. */
-const HEADERS_DEFAULT = ["accept", "content-type", "x-requested-with"];
+/**
+ * What a page may send whatever the configuration names. rs/cors has these only where that names nothing; but without
+ * Content-Type no page could send OTLP at all.
+ */
+const HEADERS_ALWAYS = ["accept", "content-type", "x-requested-with"];
 const SIMPLE_METHODS: ReadonlySet<string> = new Set(["GET", "POST", "HEAD"]);
 
 /** One `*` in an origin stands for anything, also nothing. Cases are alike, as in the Collector. */

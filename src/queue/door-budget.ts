@@ -14,7 +14,7 @@
  *    ones may not have, so that it gets its turn too.
  * 3. Requests that hold one lease and wait for another could wait for each other for ever. So the head of a line looks at
  *    what would be free if all ended that can: where that is too little, the youngest of those that hold and wait is refused
- *    until it is enough. The oldest always goes on.
+ *    until it is enough. The oldest always goes on. With what is kept for small ones they may hold half of it.
  * 4. In each line, first come, first served, a large one before smaller ones behind it; but those of a connection that
  *    holds more than SENDER_SHARE already are passed over by others.
  *
@@ -262,11 +262,22 @@ export class SharedDoorBudget implements DoorBudget, LeaseLedger {
 
   /** Who is refused gives its lease back a moment later; until then it counts as one of those that can end. */
   #breakTie(head: Waiter): void {
-    while (!this.#fitsBeside(head, this.#small.waitingBytes, this.#large.waitingBytes)) {
+    while (!this.#canFit(head)) {
       const youngest = this.#youngestHolder(head);
       if (youngest === undefined) return;
       youngest.refuse(this.#fullRefusal());
     }
+  }
+
+  /**
+   * Once all have ended that can. Small requests count half of what is theirs alone: held by requests that wait for a large
+   * lease it comes free at their pace.
+   */
+  #canFit(head: Waiter): boolean {
+    const { waitingBytes } = this.#small;
+    const isCrowded = this.#large.waiters.size > 0 && waitingBytes * 2 > this.#bytesMax - this.#largeBytesMax;
+    if (!head.lease.isLarge && isCrowded) return false;
+    return this.#fitsBeside(head, waitingBytes, this.#large.waitingBytes);
   }
 
   /** Of those that hold and wait, but the head: one that holds what the head asks for, small or large, before others. */

@@ -30,6 +30,49 @@ describe("a content coding", () => {
     });
   });
 
+  // From a bound of 1 MiB on it is put where it stays; up to there node:zlib joins pieces.
+  const LARGE_BOUND = 2_000_000;
+
+  it.each(SAMPLES)("%s gives the same in a large bound", async (coding, wire, expected) => {
+    expect((await decodeContent(coding, wire, LARGE_BOUND))?.equals(expected)).toBe(true);
+    const cut = decodeContent(coding, wire.subarray(0, wire.length - 1), LARGE_BOUND);
+    await expect(cut).rejects.toMatchObject({ kind: "permanent" });
+  });
+
+  it.each([
+    ["gzip", gzipSync],
+    ["deflate", deflateSync],
+    ["zstd", zstdCompressSync],
+  ] as const)(
+    "%s of several MiB is decoded up to its bound, in no more memory than twice its size",
+    async (name, compress) => {
+      const large = Buffer.alloc(3_000_000, TEXT);
+      const wire = compress(large);
+      expect((await decodeContent(name, wire, large.length))?.equals(large)).toBe(true);
+      expect(await decodeContent(name, wire, large.length - 1)).toBeUndefined();
+      expect((await decodeContent(name, wire, 60_000_000))?.buffer.byteLength).toBeLessThanOrEqual(2 * large.length);
+    },
+  );
+
+  it.each(["gzip", "deflate", "zstd"])("%s is the same of odd bytes in a small and in a large bound", async (name) => {
+    const compress = { gzip: gzipSync, deflate: deflateSync, zstd: zstdCompressSync }[name]!;
+    const whole = compress(TEXT);
+    const result = (bytes: Buffer, bound: number): Promise<string> =>
+      decodeContent(name, bytes, bound).then(
+        (output) => `${output?.length} bytes`,
+        (error: Error) => error.message,
+      );
+    const odd = [
+      Buffer.alloc(0),
+      Buffer.from("no such thing"),
+      Buffer.concat([whole, whole]),
+      Buffer.concat([whole, Buffer.from("behind")]),
+      Buffer.concat([whole, Buffer.alloc(100)]),
+      ...[1, 3, 10, 18, whole.length - 4].map((end) => whole.subarray(0, end)),
+    ];
+    for (const bytes of odd) expect(await result(bytes, LARGE_BOUND)).toBe(await result(bytes, 1_000_000));
+  });
+
   it("of zstd says its size where the frame does", () => {
     for (const size of [0, 1, 255, 256, 65_791, 65_792, 200_000]) {
       const wire = zstdCompressSync(Buffer.alloc(size, "x"), { pledgedSrcSize: size });

@@ -33,6 +33,20 @@ describe("a preflight", () => {
     expect(Object.keys(door.preflightHeaders(headers))).toEqual(["vary"]);
   });
 
+  it("may ask for content-type whichever headers are named, since no page could send OTLP without", () => {
+    const origin = "https://app.example.com";
+    const named = cors({ allowed_origins: [origin], allowed_headers: ["X-Foo"] });
+    const granted = (wanted: string): string | undefined =>
+      named.preflightHeaders(asks(origin, "POST", wanted))["access-control-allow-headers"];
+    expect(["content-type", "content-type,x-foo", "x-foo", "x-bar", "content-type,x-bar"].map(granted)).toEqual([
+      "content-type",
+      "content-type,x-foo",
+      "x-foo",
+      undefined,
+      undefined,
+    ]);
+  });
+
   it("may ask for content-type where no headers are named, and for any where * is", () => {
     const origin = "https://app.example.com";
     const usual = cors({ allowed_origins: [origin] }).preflightHeaders(asks(origin, "POST", "content-type"));
