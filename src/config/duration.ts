@@ -1,7 +1,7 @@
 /**
  * Go's duration grammar, which the Collector's YAML uses: one or more decimal numbers, each with a unit, summed up.
  *
- *   10s   1m30s   200ms   1.5h   0   100us
+ *   10s   1m30s   200ms   1.5h   0   100us   +5s
  *
  * https://pkg.go.dev/time#ParseDuration; negative durations are refused, as no setting has a use for one.
  */
@@ -26,18 +26,19 @@ const TERM = /(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/y;
 
 /** Milliseconds, or undefined where the text is not a duration. */
 export function parseDurationMs(text: string): number | undefined {
-  if (text === "0") return 0;
+  const sign = text.startsWith("+") ? 1 : 0;
+  if (text.slice(sign) === "0") return 0;
   if (text.length > TEXT_LENGTH_MAX) return undefined;
   let totalMs = 0;
-  TERM.lastIndex = 0;
-  let end = 0;
+  TERM.lastIndex = sign;
+  let end = sign;
   while (end < text.length) {
     const term = TERM.exec(text);
     if (term === null) return undefined;
     totalMs += Number(term[1]) * UNIT_MS.get(term[2]!)!;
     end = TERM.lastIndex;
   }
-  if (end === 0 || totalMs > DURATION_MS_MAX) return undefined;
+  if (end === sign || totalMs > DURATION_MS_MAX) return undefined;
   return roundToNanoseconds(totalMs);
 }
 

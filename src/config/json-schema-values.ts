@@ -32,13 +32,56 @@ export function settingsJsonSchema(schema: z.core.$ZodType): Json {
     unrepresentable: "any",
     // A schema that contains itself would need names of its own; there is none yet, and this would say so.
     cycles: "throw",
-    override: ({ zodSchema, jsonSchema }) => void Object.assign(jsonSchema, noted(zodSchema, jsonSchema)),
+    override: ({ zodSchema, jsonSchema }) => correct(zodSchema, jsonSchema),
   });
   return json;
 }
 
+/** Zod's schema of one value, made to allow all that the validator (validate.ts) and the building blocks (types.ts) read. */
+function correct(schema: z.core.$ZodType, json: z.core.JSONSchema.BaseSchema): void {
+  const instead = writtenInstead(schema, json);
+  if (instead !== undefined) {
+    for (const keyword of Object.keys(json)) if (!ABOUT.has(keyword)) Reflect.deleteProperty(json, keyword);
+    Object.assign(json, { anyOf: instead });
+  }
+  if (schema instanceof z.ZodObject && json.required !== undefined) json.required = neededKeys(schema, json.required);
+  Object.assign(json, noted(schema, json));
+}
+
+const ABOUT = new Set(["description", "default"]);
+
+/** What may be written besides, or instead of, what zod says. */
+function writtenInstead(schema: z.core.$ZodType, json: z.core.JSONSchema.BaseSchema): Json[] | undefined {
+  const { type, numbersAreMs, anyCase } = notesOf(schema);
+  if (type === "duration") {
+    const number = numbersAreMs === true ? { type: "number", exclusiveMinimum: 0 } : { const: 0 };
+    return [{ type: "string", pattern: DURATION_PATTERN }, number];
+  }
+  if (anyCase === true && json.enum !== undefined) {
+    const words = json.enum.map(String);
+    return [{ enum: words }, { type: "string", pattern: anyCasePattern(words) }];
+  }
+  // A text between commas is read as a list.
+  const isListOfTexts = schema instanceof z.ZodArray && takesText(json.items);
+  return isListOfTexts ? [{ ...json }, { type: "string" }] : undefined;
+}
+
+function takesText(items: unknown): boolean {
+  return typeof items === "object" && items !== null && "type" in items && items.type === "string";
+}
+
+function anyCasePattern(words: readonly string[]): string {
+  const letters = words.join("|").replaceAll(/[a-z]/g, (letter) => `[${letter.toUpperCase()}${letter}]`);
+  return `^(${letters})$`;
+}
+
+/** Zod takes what begins with a preprocess() for needed, whatever default stands behind it. */
+function neededKeys({ shape }: z.ZodObject, keys: readonly string[]): string[] {
+  return keys.filter((key) => shape[key]?.safeParse(undefined).success === false);
+}
+
 // The grammars of duration.ts and byte-size.ts.
-const DURATION_PATTERN = String.raw`^(0|((\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$`;
+const DURATION_PATTERN = String.raw`^\+?(0|((\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)$`;
 const SIZE_PATTERN = String.raw`^\d{1,16}(\.\d{1,6})?\s?([KMGT]iB|[kKMGT]?B)?$`;
 
 const ENABLED: Json = { type: "boolean", description: "false: as if the block were absent." };
@@ -47,7 +90,7 @@ const ENABLED: Json = { type: "boolean", description: "false: as if the block we
 function noted(schema: z.core.$ZodType, { properties }: z.core.JSONSchema.BaseSchema): Json {
   const { type, warning, isSwitchable } = notesOf(schema);
   return {
-    ...(type === "duration" && { pattern: DURATION_PATTERN, examples: ["10s", "200ms", "1m30s"] }),
+    ...(type === "duration" && { examples: ["10s", "200ms", "1m30s"] }),
     ...(type === "size" && { pattern: SIZE_PATTERN, examples: ["64MiB", "512KiB"] }),
     ...(warning !== undefined && { deprecationMessage: warning }),
     ...(isSwitchable === true && { properties: { enabled: ENABLED, ...properties } }),
@@ -96,7 +139,18 @@ export function openInside(schema: Json): Json {
     if (keyword === "propertyNames" || Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER) return [];
     return [[keyword, mapKeyword(keyword, value)]];
   });
-  return Object.fromEntries(entries);
+  return withPathKeys(Object.fromEntries(entries));
+}
+
+const PATH_KEY = "::";
+
+/** `tls::insecure: true` is a path in one key; where one stands, a key that is needed may be in it. */
+function withPathKeys({ required, ...schema }: Json): Json {
+  if (schema["additionalProperties"] !== false) return { ...schema, ...(required !== undefined && { required }) };
+  const patternProperties = { ...(schema["patternProperties"] as Json | undefined), [PATH_KEY]: {} };
+  const hasPathKey = { not: { propertyNames: { not: { pattern: PATH_KEY } } } };
+  const needed = { if: hasPathKey, else: { required } };
+  return { ...schema, patternProperties, ...(required !== undefined && needed) };
 }
 
 function mapKeyword(keyword: string, value: unknown): unknown {

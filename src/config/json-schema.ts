@@ -15,7 +15,9 @@ import { telemetryConfig } from "./telemetry.ts";
 
 /**
  * The JSON Schema of the whole configuration, for editors: they complete keys and values, show what a key means and
- * mark what is wrong while one types. It says less than the validator, and nothing that the validator would not say.
+ * mark what is wrong while one types. It says less than the validator, and nothing that the validator would not say
+ * (test/config/json-schema-agrees.test.ts), but for one thing: a block's key may be missed that stands elsewhere in the same
+ * file, as a path such as `exporters::otlp_grpc::endpoint`.
  *
  *   # yaml-language-server: $schema=signalbox.schema.json
  *
@@ -60,9 +62,9 @@ function definitionName(section: string, { type }: ComponentFactory): string {
   return `${section}.${type}`;
 }
 
-/** Keys are `type` or `type/name`. */
+/** Keys are `type` or `type/name`, and may have spaces around both; `type::key` is a path (withPathKeys). */
 function idPattern(type: string): string {
-  return `^${type}(/.+)?$`;
+  return String.raw`^\s*${type}\s*(/((?!::).)+)?$`;
 }
 
 function sectionSchema(section: string, factories: readonly ComponentFactory[]): Json {

@@ -142,6 +142,8 @@ export function placeAt(root: Located, rootPosition: Position, path: Path): Plac
 
 function childAt(node: Located, segment: string | number): LocatedEntry | undefined {
   if (node.kind === "map") return node.entries.get(String(segment));
+  // A text that a list is read from (validate.ts): each of its parts stands where it stands.
+  if (node.kind === "scalar" && typeof segment === "number") return { node, keyPosition: node.position };
   if (node.kind !== "list") return undefined;
   const item = node.items[Number(segment)];
   return item === undefined ? undefined : { node: item, keyPosition: item.position };

@@ -15,6 +15,10 @@ export interface SettingNotes {
   readonly example?: string;
   /** The value becomes an attribute: numbers are handed over as they were written (LocatedScalar.exact). */
   readonly literal?: boolean;
+  /** A duration that takes plain numbers, as milliseconds. */
+  readonly numbersAreMs?: boolean;
+  /** The words of its enum may be written in any case. */
+  readonly anyCase?: boolean;
   /** The block takes the key `enabled` beside its own (optionalBlock). */
   readonly isSwitchable?: boolean;
   /** The value never appears in a message. */

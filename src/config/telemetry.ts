@@ -1,5 +1,16 @@
 import { z } from "zod";
-import { block, defaultBlock, duration, endpoint, optionalBlock, refuse, secretMap, withoutEffect } from "./types.ts";
+import {
+  annotate,
+  block,
+  defaultBlock,
+  duration,
+  endpoint,
+  optionalBlock,
+  refuse,
+  secretMap,
+  withoutEffect,
+  word,
+} from "./types.ts";
 
 /** `service.telemetry`: the Collector's keys. What this gateway does not do yet is read, checked, and said in a warning. */
 
@@ -12,6 +23,13 @@ const prometheusExporter = block({
     .default(true)
     .describe("Leaves units out of the names; both this and `_total`, or neither."),
   without_scope_info: z.boolean().default(true).describe("Leaves out the scope labels."),
+  with_resource_constant_labels: withoutEffect(
+    block({
+      included: z.array(z.string()).optional().describe("Attributes to put on every metric."),
+      excluded: z.array(z.string()).optional().describe("Attributes to leave out."),
+    }).optional(),
+    "the resource stands in target_info alone",
+  ).describe("Read for compatibility."),
 });
 
 const otlpExporter = block({
@@ -26,6 +44,12 @@ const otlpExporter = block({
   certificate: pem("PEM file with the authorities that may sign the server's certificate; default: those Node knows."),
   client_certificate: pem("PEM file with our certificate, where the server asks for one."),
   client_key: pem("PEM file with its key."),
+  timeout: withoutEffect(z.int().min(0).optional(), "the reader's own timeout bounds an export").describe(
+    "Read for compatibility.",
+  ),
+  temporality_preference: annotate(z.literal("cumulative").optional(), {
+    fix: "write cumulative, or leave it out: own metrics are sums since the start",
+  }).describe("What counters count from: cumulative, the only one here."),
 }).superRefine((otlp, context) => {
   if ((otlp.client_certificate === undefined) === (otlp.client_key === undefined)) return;
   const hasKey = otlp.client_key !== undefined;
@@ -40,9 +64,8 @@ function pem(meaning: string): z.ZodOptional<z.ZodString> {
 }
 
 /** The Collector takes milliseconds here (OpenTelemetry's declarative configuration), and people write durations. */
-function durationOrMs(standard: string): z.ZodType<number, string | number | undefined> {
-  const text = duration({ positive: true });
-  return z.preprocess((value) => (typeof value === "number" ? `${value}ms` : (value ?? standard)), text);
+function durationOrMs(standard: string): ReturnType<typeof duration> {
+  return duration({ default: standard, positive: true, numbersAreMs: true });
 }
 
 const reader = block({
@@ -63,7 +86,7 @@ const reader = block({
 });
 
 const metricsBlock = block({
-  level: z.enum(["none", "basic", "normal", "detailed"]).default("normal").describe("How many own metrics there are."),
+  level: word(["none", "basic", "normal", "detailed"]).prefault("normal").describe("How many own metrics there are."),
   address: endpoint().optional().describe("Where the metrics page is served; the short form of a reader."),
   readers: z.array(reader).optional().describe("How own metrics are read."),
   views: withoutEffect(z.array(z.unknown()).optional(), "own metrics are shown as they are").describe("Views of them."),
@@ -85,12 +108,17 @@ const metricsBlock = block({
 
 const metrics = metricsBlock.prefault({});
 
-const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+type LogLevel = "debug" | "info" | "warn" | "error";
 
-// The Collector takes DEBUG and debug alike.
-const logLevel = z
-  .preprocess((value) => (typeof value === "string" ? value.toLowerCase() : value), z.enum(LOG_LEVELS))
-  .prefault("info");
+// What the Collector's logger reads besides; nothing here is worse than an error.
+const OTHER_LOG_LEVELS = { warning: "warn", dpanic: "error", panic: "error", fatal: "error", "": "info" } as const;
+
+const logLevel = annotate(
+  word(["debug", "info", "warn", "error", "warning", "dpanic", "panic", "fatal", ""]).transform(
+    (level): LogLevel => OTHER_LOG_LEVELS[level as keyof typeof OTHER_LOG_LEVELS] ?? (level as LogLevel),
+  ),
+  { type: "`debug`, `info`, `warn`, `error`", fix: 'write one of "debug", "info", "warn", "error"' },
+).prefault("info");
 
 const LOGS_GO_TO_STDERR = "the gateway's log goes to stderr, one line an entry";
 
@@ -121,7 +149,7 @@ const NO_TRACES = "the gateway records no traces of its own";
 
 const traces = withoutEffect(
   block({
-    level: z.enum(["none", "basic", "normal", "detailed"]).optional().describe("How many own spans there are."),
+    level: word(["none", "basic", "normal", "detailed"]).optional().describe("How many own spans there are."),
     propagators: z.array(z.string()).optional().describe("Propagation formats."),
     processors: z.array(z.unknown()).optional().describe("Where own spans go."),
   }).optional(),

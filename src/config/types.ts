@@ -51,6 +51,8 @@ export function refuse(context: z.core.$RefinementCtx, refusal: Refusal): void {
 }
 
 export interface DurationSettings extends Defaultable<string> {
+  /** A plain number is milliseconds, as in OpenTelemetry's declarative configuration. Otherwise only 0 needs no unit. */
+  readonly numbersAreMs?: boolean;
   /** Refuses zero, where zero does not mean "off". */
   readonly positive?: boolean;
   /** The largest that makes sense, written as a duration. */
@@ -72,10 +74,12 @@ function durationFix(found: unknown): string {
   return 'write a number with a unit of ns, us, ms, s, m or h, such as "10s", "200ms" or "1m30s"';
 }
 
-/** `10s`, `1m30s`, `200ms`; the output is milliseconds. */
+/** `10s`, `1m30s`, `200ms`; the output is milliseconds. Numbers are not in the type: a default is written with its unit. */
 export function duration(settings: DurationSettings = {}): z.ZodType<number, string | undefined> {
+  const { numbersAreMs = false } = settings;
   const maxMs = settings.max === undefined ? Infinity : parseDurationMs(settings.max)!;
-  const schema = z.string().transform((text, context): number => {
+  const schema = z.union([z.string(), z.number()]).transform((written, context): number => {
+    const text = numbersAreMs && typeof written === "number" ? `${written}ms` : String(written);
     const ms = parseDurationMs(text);
     if (ms === undefined && parseDurationMs(text.replace(/^-/, "")) !== undefined)
       refuse(context, { expected: "a duration that is not negative", fix: "write it without the minus" });
@@ -86,7 +90,8 @@ export function duration(settings: DurationSettings = {}): z.ZodType<number, str
     else return ms;
     return z.NEVER;
   });
-  return withDefault(annotate(schema, DURATION_NOTES), settings.default);
+  const noted = annotate(schema, { ...DURATION_NOTES, numbersAreMs }) as z.ZodType<number, string | undefined>;
+  return withDefault(noted, settings.default);
 }
 
 export interface ByteSizeSettings extends Defaultable<string | number> {
@@ -186,22 +191,55 @@ export interface UrlSettings extends Defaultable<string> {
   readonly schemes?: readonly string[];
 }
 
+const HTTP_SCHEMES = ["http", "https"];
+
 /** An absolute URL; the output is the text as written, without a slash at its end. */
 export function url(settings: UrlSettings = {}): z.ZodType<string, string | undefined> {
-  const schemes = settings.schemes ?? ["http", "https"];
-  const expected = `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
-  const schema = z.string().transform((text, context): string => {
-    const parsed = URL.parse(text);
-    const isKnown = parsed !== null && schemes.includes(parsed.protocol.slice(0, -1)) && parsed.host !== "";
-    if (isKnown) return text.replace(/\/+$/, "");
-    refuse(context, { expected });
-    return z.NEVER;
-  });
+  const { schemes = HTTP_SCHEMES } = settings;
+  const schema = z.string().transform((text, context) => checkedUrl(text, schemes, context));
+  return withDefault(annotate(schema, urlNotes(schemes)), settings.default);
+}
+
+/** The same where nothing is needed. As for the Collector, the empty text is nothing. */
+export function optionalUrl(): z.ZodOptional<z.ZodType<string | undefined, string>> {
+  const schema = z
+    .string()
+    .transform((text, context) => (text === "" ? undefined : checkedUrl(text, HTTP_SCHEMES, context)));
+  return annotate(schema, urlNotes(HTTP_SCHEMES)).optional();
+}
+
+function checkedUrl(text: string, schemes: readonly string[], context: z.core.$RefinementCtx<string>): string {
+  const parsed = URL.parse(text);
+  const isKnown = parsed !== null && schemes.includes(parsed.protocol.slice(0, -1)) && parsed.host !== "";
+  if (isKnown) return text.replace(/\/+$/, "");
+  refuse(context, { expected: urlExpected(schemes) });
+  return z.NEVER;
+}
+
+function urlExpected(schemes: readonly string[]): string {
+  return `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
+}
+
+function urlNotes(schemes: readonly string[]): SettingNotes {
   const example = `"${schemes[0]}://localhost:4318"`;
-  return withDefault(
-    annotate(schema, { type: "URL", expected, example, fix: `write it as ${example}` }),
-    settings.default,
+  return { type: "URL", expected: urlExpected(schemes), example, fix: `write it as ${example}` };
+}
+
+/** A text, such as the name of a file, that is absent where it is empty: templates of Collector files leave `""` behind. */
+export function optionalText(): z.ZodOptional<z.ZodType<string | undefined, string>> {
+  return z
+    .string()
+    .transform((text) => text || undefined)
+    .optional();
+}
+
+/** One of some words in lower case, written in any: the Collector lowers what it reads for its levels. */
+export function word<const W extends string>(words: readonly W[]): z.ZodType<W, W> {
+  const lowered = z.preprocess(
+    (written) => (typeof written === "string" ? written.toLowerCase() : written),
+    z.enum(words),
   );
+  return annotate(lowered as z.ZodType<W, W>, { anyCase: true });
 }
 
 /** A map with exactly these keys; any other key is an error that offers the nearest one. Use it for every object. */

@@ -7,7 +7,7 @@ import { closestName } from "../core/closest-name.ts";
 import { probesFor } from "./probes.ts";
 import { formatPath } from "./problem.ts";
 import type { Path, Problem } from "./problem.ts";
-import { keysAt, notesAt, schemaAt } from "./schema-walk.ts";
+import { keysAt, layersOf, notesAt, schemaAt } from "./schema-walk.ts";
 
 export interface Validated<C> {
   /** Absent where there are problems. */
@@ -31,8 +31,8 @@ const PROBED_MAX = 16;
 /**
  * Validates one block of the YAML with its schema.
  *
- * Three things that YAML and the environment do are mended here, so that schemas need not know of them: a key without a
- * value counts as absent; a value from a variable that a field wants as text is given as it was written (`012` stays
+ * Four things that YAML and the environment do are mended here, so that schemas need not know of them: a key without a
+ * value counts as absent; a text where texts are listed is a list; a value from a variable that a field wants as text is given as it was written (`012` stays
  * "012"); and unknown keys are reported and set aside, so that they hide nothing else. Broken values are set aside
  * likewise once they are reported, because zod asks a check over several keys only when the keys themselves are right.
  * The schema is asked again after each mending.
@@ -184,7 +184,24 @@ class Attempt {
   #mendIssue(issue: Issue): boolean {
     if (issue.code === "unrecognized_keys") return this.#setAside(issue);
     if (issue.code === "invalid_union") return this.#mendUnion(issue);
+    if (issue.code === "invalid_type" && issue.expected === "array" && this.#mendList(issue.path)) return true;
     return (issue.code === "invalid_type" || issue.code === "invalid_value") && this.#mendValue(issue.path);
+  }
+
+  /** `allowed_origins: "*"`: where texts are listed a text is read as the Collector reads it, with commas between its parts. */
+  #mendList(issuePath: readonly PropertyKey[]): boolean {
+    const path = plainPath(issuePath);
+    const key = path.at(-1);
+    const parent = this.#valueAt(path.slice(0, -1));
+    const value = this.#valueAt(path);
+    if (key === undefined || !isContainer(parent) || typeof value !== "string" || !this.#listsTexts(path)) return false;
+    return Reflect.set(parent, key, value === "" ? [] : value.split(","));
+  }
+
+  #listsTexts(path: Path): boolean {
+    const lists = schemaAt(this.#block.schema, path).layers.filter((layer) => layer instanceof z.ZodArray);
+    const items = lists.flatMap(({ element }) => layersOf(element));
+    return items.some((layer) => layer instanceof z.ZodString || layer instanceof z.ZodEnum);
   }
 
   /** Unknown keys stay where more than one branch comes into question: another one may know them. */

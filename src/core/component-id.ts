@@ -14,6 +14,8 @@ export function formatComponentId(id: ComponentId): string {
 
 // The Collector's rule for a type: a letter, then letters, digits and underscores, at most 63 characters.
 const TYPE_PATTERN = /^[a-zA-Z][0-9a-zA-Z_]{0,62}$/;
+// And for a name: no spaces inside, nothing unprintable, no signs such as "+" or "$".
+const NAME_PATTERN = /^[^\p{Z}\p{C}\p{S}]+$/u;
 const NAME_LENGTH_MAX = 1024;
 
 /** Parses `type[/name]`. Returns a sentence saying what is wrong instead of throwing, for the configuration's error list. */
@@ -28,5 +30,8 @@ export function parseComponentId(text: string): ComponentId | { readonly problem
   if (name === "") return { problem: `the part after "/" must not be empty` };
   if (name.length > NAME_LENGTH_MAX)
     return { problem: `the part after "/" is longer than ${NAME_LENGTH_MAX} characters` };
+  if (!NAME_PATTERN.test(name)) {
+    return { problem: `the part after "/" must not hold spaces, control characters or signs such as "+", "=" and "$"` };
+  }
   return { type, name };
 }

@@ -1,12 +1,13 @@
 import { z } from "zod";
-import { annotate, block, duration, refuse, secret, secretMap } from "../config/types.ts";
+import { annotate, block, duration, optionalText, refuse, secret, secretMap } from "../config/types.ts";
 import type { Secret } from "../config/types.ts";
 import { checkTlsVersions, tlsVersionKeys } from "./tls-config.ts";
 
 /** The settings that every client towards a backend shares: TLS and headers. Names and defaults are the Collector's. */
 
 /**
- * A setting of the Collector's that is not there yet: refused with a sentence, instead of as a mistyped key.
+ * A setting of the Collector's that is not there yet: refused with a sentence, instead of as a mistyped key. What sets
+ * nothing, a key that stands alone or an empty list, is no use of it.
  * `extensions`: the kind of extension that it names, where none exists yet.
  */
 export function notYet(instead: string, extensions?: string): z.ZodOptional<z.ZodUnknown> {
@@ -16,7 +17,8 @@ export function notYet(instead: string, extensions?: string): z.ZodOptional<z.Zo
     .unknown()
     .optional()
     .superRefine((value, context) => {
-      if (value !== undefined) refuse(context, { message, fix: instead });
+      const isEmpty = value === undefined || value === null || (Array.isArray(value) && value.length === 0);
+      if (!isEmpty) refuse(context, { message, fix: instead });
     });
   return annotate(schema, { type: "none" });
 }
@@ -24,20 +26,16 @@ export function notYet(instead: string, extensions?: string): z.ZodOptional<z.Zo
 const tlsBlock = block({
   insecure: z.boolean().default(false).describe("Plain text instead of TLS. A scheme in the endpoint decides instead."),
   insecure_skip_verify: z.boolean().default(false).describe("TLS, but any certificate of the server is believed."),
-  server_name_override: z.string().min(1).optional().describe("The name that the server's certificate must carry."),
-  ca_file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("PEM file with the authorities that may sign the server's certificate."),
+  server_name_override: optionalText().describe("The name that the server's certificate must carry."),
+  ca_file: optionalText().describe("PEM file with the authorities that may sign the server's certificate."),
   ca_pem: secret().optional().describe("The same as text."),
   include_system_ca_certs_pool: z
     .boolean()
     .default(false)
     .describe("Believe the authorities that the machine knows, too."),
-  cert_file: z.string().min(1).optional().describe("PEM file with our certificate, where the server asks for one."),
+  cert_file: optionalText().describe("PEM file with our certificate, where the server asks for one."),
   cert_pem: secret().optional().describe("The same as text."),
-  key_file: z.string().min(1).optional().describe("PEM file with the key of our certificate."),
+  key_file: optionalText().describe("PEM file with the key of our certificate."),
   key_pem: secret().optional().describe("The same as text."),
   ...tlsVersionKeys,
   reload_interval: duration({ positive: true })

@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { block, duration, refuse, secret, withoutEffect } from "../config/types.ts";
+import { block, duration, optionalText, refuse, secret, withoutEffect } from "../config/types.ts";
 import { headersSchema } from "./client-config.ts";
 import { checkTlsVersions, tlsVersionKeys } from "./tls-config.ts";
 
 /** Settings that every server shares. Names and defaults are the Collector's (config/configtls, config/confighttp). */
 
-const file = (meaning: string): z.ZodOptional<z.ZodString> => z.string().min(1).optional().describe(meaning);
+const file = (meaning: string): ReturnType<typeof optionalText> => optionalText().describe(meaning);
 
 const NO_EFFECT_ON_SERVER = "a server reads its clients' authorities from client_ca_file alone";
 

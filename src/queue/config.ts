@@ -23,17 +23,15 @@ export const DEAD_LETTERS_FULL = ["drop_oldest", "drop_newest"] as const;
 // Far above any queue that fits a machine; it keeps sums of sizes exact.
 const AMOUNT_MAX = 2 ** 50;
 
-/** A whole number, or a size such as "64MiB" where the sizer is bytes. */
-function amount(key: string, atLeast: 0 | 1): z.ZodType<number, number | string> {
-  const expected = atLeast === 1 ? `\`${key}\` must be positive` : `\`${key}\` must be non-negative`;
+/**
+ * A whole number, or a size such as "64MiB" where the sizer is bytes. `atLeast` is for the hint: whether it is kept is
+ * looked at in a queue that is on, so that `{ enabled: false, queue_size: 0 }` is read as the Collector reads it.
+ */
+function amount(atLeast: 0 | 1): z.ZodType<number, number | string> {
   const schema = z.union([z.number(), z.string()]).transform((written, context): number => {
     const value = typeof written === "number" ? written : parseByteSize(written);
-    if (value === undefined || !Number.isInteger(value) || value > AMOUNT_MAX) {
-      refuse(context, { expected: 'a whole number or a size such as "64MiB"' });
-      return z.NEVER;
-    }
-    if (value >= atLeast) return value;
-    refuse(context, { message: expected });
+    if (value !== undefined && Number.isInteger(value) && value <= AMOUNT_MAX) return value;
+    refuse(context, { expected: 'a whole number or a size such as "64MiB"' });
     return z.NEVER;
   });
   return annotate(schema, {
@@ -71,23 +69,31 @@ const partitionSchema = block({
 
 const batchSchema = block({
   flush_timeout: duration({ positive: true, default: "200ms" }).describe("Send what is there after this time."),
-  min_size: amount("min_size", 0).prefault(8192).describe("Wait until a batch is this large."),
-  max_size: amount("max_size", 0).prefault(0).describe("Split what is larger; 0 for no bound."),
+  min_size: amount(0).prefault(8192).describe("Wait until a batch is this large."),
+  max_size: amount(0).prefault(0).describe("Split what is larger; 0 for no bound."),
   sizer: z
     .enum(SIZERS)
     .optional()
     .describe("What the sizes count: items or bytes. Default: the queue's sizer where it is one of these, else items."),
   partition: withDefaults(partitionSchema).describe("Which requests may share a batch."),
-}).superRefine((batch, context) => {
+});
+
+type BatchBlock = z.output<typeof batchSchema>;
+
+function checkBatch(batch: BatchBlock, context: z.core.$RefinementCtx): void {
   if (batch.sizer === "requests") {
     const fix = 'write "items" or "bytes"';
-    refuse(context, { path: ["sizer"], message: "`batch` supports only `items` or `bytes` sizer", fix });
+    refuse(context, { path: ["batch", "sizer"], message: "`batch` supports only `items` or `bytes` sizer", fix });
+  }
+  for (const key of ["min_size", "max_size"] as const) {
+    if (batch[key] < 0) refuse(context, { path: ["batch", key], message: `\`${key}\` must be non-negative` });
   }
   if (batch.max_size > 0 && batch.max_size < batch.min_size) {
     const message = `\`max_size\` (${batch.max_size}) must be greater or equal to \`min_size\` (${batch.min_size})`;
-    refuse(context, { path: ["max_size"], message, fix: `write at least ${batch.min_size}, or 0 for no upper bound` });
+    const fix = `write at least ${batch.min_size}, or 0 for no upper bound`;
+    refuse(context, { path: ["batch", "max_size"], message, fix });
   }
-});
+}
 
 /** A `batch:` without keys counts items, whatever the queue counts: in the Collector only one with keys takes the queue's sizer. */
 function countItemsWhereEmpty(batch: unknown): unknown {
@@ -124,19 +130,14 @@ export type DeadLettersConfig = z.output<typeof deadLettersSchema>;
 // More requests at once than any backend takes from one client; each costs memory here.
 const CONSUMERS_MAX = 10_000;
 
-const consumers = z
-  .int()
-  .max(CONSUMERS_MAX)
-  .refine((count) => count > 0, { error: "`num_consumers` must be positive" });
+const consumers = z.int().max(CONSUMERS_MAX);
 
 const queueBlock = block({
   enabled: z.boolean().default(true).describe("false: send while the sender waits; its copy is at-least-once."),
   num_consumers: withFix(consumers, `write a whole number from 1 to ${CONSUMERS_MAX}`)
     .default(10)
     .describe("Requests to the backend at the same time, for each signal."),
-  queue_size: amount("queue_size", 1)
-    .prefault(1000)
-    .describe("What the queue of each signal holds, in the sizer's unit."),
+  queue_size: amount(1).prefault(1000).describe("What the queue of each signal holds, in the sizer's unit."),
   sizer: z.enum(SIZERS).default("requests").describe("What queue_size counts."),
   block_on_overflow: z.boolean().default(false).describe("The Collector's spelling of overflow: block."),
   wait_for_result: z.boolean().default(false).describe("Answer the sender only when the backend has answered."),
@@ -167,6 +168,10 @@ type QueueBlock = z.output<typeof queueBlock>;
 
 function checkQueue(queue: QueueBlock, context: z.core.$RefinementCtx): void {
   if (!queue.enabled) return;
+  for (const key of ["num_consumers", "queue_size"] as const) {
+    if (queue[key] <= 0) refuse(context, { path: [key], message: `\`${key}\` must be positive` });
+  }
+  if (queue.batch !== undefined) checkBatch(queue.batch, context);
   if (queue.wait_for_result && queue.storage !== null) {
     const message = "`wait_for_result` is not supported with a persistent queue configured with `storage`";
     refuse(context, { path: ["wait_for_result"], message, fix: "leave one of the two out" });
@@ -260,7 +265,7 @@ function resolveQueue(queue: QueueBlock): SendingQueueConfig {
   };
 }
 
-function resolveBatch(batch: z.output<typeof batchSchema>, sizer: BatchSizer): BatchConfig {
+function resolveBatch(batch: BatchBlock, sizer: BatchSizer): BatchConfig {
   const { flush_timeout, min_size, max_size } = batch;
   return { flush_timeout, min_size, max_size, sizer, metadata_keys: batch.partition.metadata_keys };
 }

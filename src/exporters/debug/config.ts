@@ -1,13 +1,12 @@
 import { z } from "zod";
-import { annotate, block, refuse } from "../../config/types.ts";
+import { annotate, block, refuse, word } from "../../config/types.ts";
 import { sendingQueueSchema } from "../../queue/config.ts";
 
 const outputPath = annotate(z.enum(["stdout", "stderr"]), { fix: "write stdout or stderr; files are not supported" });
 
 export const debugConfig = block({
-  verbosity: z
-    .enum(["basic", "normal", "detailed"])
-    .default("basic")
+  verbosity: word(["basic", "normal", "detailed"])
+    .prefault("basic")
     .describe("basic: a line per batch. normal: a line per record. detailed: every field."),
   sampling_initial: z.int().min(0).default(2).describe("Batches of a signal that are shown in each second at first."),
   sampling_thereafter: z

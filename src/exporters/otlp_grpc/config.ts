@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { annotate, block, duration, optionalBlock, refuse, withoutEffect } from "../../config/types.ts";
+import { annotate, block, duration, optionalBlock, optionalText, refuse, withoutEffect } from "../../config/types.ts";
 import { headersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
 import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
 import { parseGrpcEndpoint } from "./endpoint.ts";
@@ -25,6 +25,14 @@ const compressionNames = z
 const compression = annotate(compressionNames, {
   type: "`gzip`, `zstd`, `snappy`, `none`",
   fix: "write gzip, zstd, snappy or none",
+});
+
+/** "" leaves the choice to the client, in the Collector too: the first address that answers. */
+const balancerNames = z.enum(["round_robin", "pick_first", ""]).transform((name) => name || "pick_first");
+
+const balancer = annotate(balancerNames, {
+  type: "`round_robin`, `pick_first`",
+  fix: "write round_robin or pick_first",
 });
 
 // grpc-go refuses to ping more often than every 10 s, and servers close connections that do (too_many_pings).
@@ -57,20 +65,17 @@ export const otlpGrpcConfig = block({
   tls: clientTlsSchema.describe("TLS towards the backend."),
   compression: compression.describe("How requests are compressed."),
   headers: headersSchema(reservedHeader).describe("Metadata sent with every request."),
-  authority: z.string().min(1).optional().describe("The :authority that requests carry instead of the endpoint."),
-  user_agent: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("What the backend reads as our name, before grpc-js's own; default: Signalbox and its version."),
+  authority: optionalText().describe("The :authority that requests carry instead of the endpoint."),
+  user_agent: optionalText().describe(
+    "What the backend reads as our name, before grpc-js's own; default: Signalbox and its version.",
+  ),
   keepalive: optionalBlock(keepalive).describe("Pings that find out whether the connection lives."),
   wait_for_ready: z
     .boolean()
     .default(false)
     .describe("Wait for a connection until the timeout instead of failing at once."),
-  balancer_name: z
-    .enum(["round_robin", "pick_first"])
-    .default("round_robin")
+  balancer_name: balancer
+    .prefault("round_robin")
     .describe("How requests are spread over the addresses of the endpoint."),
   timeout: timeoutSchema("5s").describe("Time for one attempt."),
   retry_on_failure: retrySchema.describe("When a failed request is sent again."),

@@ -14,7 +14,7 @@ export interface GrpcEndpoint {
 const SCHEMES: Readonly<Record<string, boolean>> = { "http://": true, "https://": false };
 
 /**
- * Reads `host:port`, `http://host:port` (plain text), `https://host:port` (TLS), `dns:///host:port`,
+ * Reads `host:port`, `:port`, `http://host:port` (plain text), `https://host:port` (TLS), `dns:///host:port`,
  * `dns://server/host:port` and `unix:path`; otherwise a sentence that says what is wrong.
  */
 export function parseGrpcEndpoint(text: string): GrpcEndpoint | { readonly problem: string } {
@@ -45,8 +45,8 @@ function parseTarget(
 ): GrpcEndpoint | { readonly problem: string } {
   const parsed = parseEndpoint(hostPort);
   if ("problem" in parsed) return parsed;
-  if (parsed.host === "") return { problem: "the host is missing" };
   if (parsed.port === 0) return { problem: "the port must be 1 to 65535" };
-  const name = formatEndpoint(parsed);
+  // `:4317` is this machine, as it is for Go's dialler.
+  const name = formatEndpoint(parsed.host === "" ? { ...parsed, host: "localhost" } : parsed);
   return { target: `${prefix}${name}`, name, isPlaintext };
 }

@@ -7,9 +7,10 @@ import {
   optionalBlock,
   refuse,
   secret,
-  url,
+  optionalUrl,
   withoutEffect,
 } from "../../config/types.ts";
+import type { Secret } from "../../config/types.ts";
 import { ENCODINGS, LEVEL_DEFAULT, LEVEL_MAX } from "../../net/content-encode.ts";
 import { headersSchema, clientTlsSchema, notYet } from "../../net/client-config.ts";
 import { retrySchema, sendingQueueSchema, timeoutSchema } from "../../queue/config.ts";
@@ -40,23 +41,26 @@ const RESERVED_HEADERS = new Map([
 ]);
 
 const proxyUrl = annotate(
-  secret().superRefine((written, context) => {
+  secret().transform((written, context): Secret | undefined => {
+    // As for the Collector: nothing is set.
+    if (written.reveal() === "") return undefined;
     const parsed = URL.parse(written.reveal());
-    if (parsed !== null && ["http:", "https:"].includes(parsed.protocol) && parsed.host !== "") return;
+    if (parsed !== null && ["http:", "https:"].includes(parsed.protocol) && parsed.host !== "") return written;
     // Not shown: it may hold a password.
     const message =
       parsed?.protocol.startsWith("socks") === true ? "SOCKS proxies are not supported" : "is not the URL of a proxy";
     refuse(context, { message, fix: 'write it as "http://proxy.example.com:3128"' });
+    return z.NEVER;
   }),
   { type: "secret URL", secret: true },
 );
 
 const configBlock = block({
-  endpoint: url().optional().describe("The backend's base URL; /v1/traces, /v1/metrics or /v1/logs is added."),
-  traces_endpoint: url().optional().describe("The whole URL for traces."),
-  metrics_endpoint: url().optional().describe("The whole URL for metrics."),
-  logs_endpoint: url().optional().describe("The whole URL for logs."),
-  profiles_endpoint: withoutEffect(url().optional(), "profiles are no signal here").describe("Read for compatibility."),
+  endpoint: optionalUrl().describe("The backend's base URL; /v1/traces, /v1/metrics or /v1/logs is added."),
+  traces_endpoint: optionalUrl().describe("The whole URL for traces."),
+  metrics_endpoint: optionalUrl().describe("The whole URL for metrics."),
+  logs_endpoint: optionalUrl().describe("The whole URL for logs."),
+  profiles_endpoint: withoutEffect(optionalUrl(), "profiles are no signal here").describe("Read for compatibility."),
   encoding: z.enum(["proto", "json"]).default("proto").describe("How requests are encoded."),
   compression: compressionSchema.describe("How requests are compressed."),
   compression_params: defaultBlock({

@@ -49,6 +49,7 @@ export const memoryLimiterConfig = block({
       fix: "write limit_mib: 512, or limit_percentage: 75",
     });
   }
+  refuseIntervals(config, context);
   refuseSpike(config.limit_mib, config.spike_limit_mib, "mib");
   if (config.limit_mib === 0) refuseSpike(config.limit_percentage, config.spike_limit_percentage, "percentage");
 
@@ -61,5 +62,23 @@ export const memoryLimiterConfig = block({
     });
   }
 });
+
+type Intervals = Readonly<Record<`${"min" | "max"}_gc_interval_when_${"soft" | "hard"}_limited`, number>>;
+
+function refuseIntervals(config: Intervals, context: z.core.$RefinementCtx): void {
+  if (config.min_gc_interval_when_soft_limited < config.min_gc_interval_when_hard_limited) {
+    refuse(context, {
+      path: ["min_gc_interval_when_soft_limited"],
+      message: "'min_gc_interval_when_soft_limited' should be larger than 'min_gc_interval_when_hard_limited'",
+      fix: "above the hard limit garbage is collected more often: write a larger one here, or a smaller one there",
+    });
+  }
+  for (const limit of ["soft", "hard"] as const) {
+    const [max, min] = [`max_gc_interval_when_${limit}_limited`, `min_gc_interval_when_${limit}_limited`] as const;
+    if (config[max] === 0 || config[max] >= config[min]) continue;
+    const message = `'${max}' must be greater than or equal to '${min}' (or 0 to disable)`;
+    refuse(context, { path: [max], message, fix: "leave it out: it has no effect here" });
+  }
+}
 
 export type MemoryLimiterConfig = z.infer<typeof memoryLimiterConfig>;

@@ -13,6 +13,7 @@ import { parseEndpoint, unixEndpoint } from "../../config/endpoint.ts";
 import type { Endpoint } from "../../config/endpoint.ts";
 import { DOOR_BYTES_MAX, REQUEST_BYTES_MAX } from "../../core/limits.ts";
 import { CONTENT_CODINGS } from "../../net/content-coding.ts";
+import { notYet } from "../../net/client-config.ts";
 import { corsSchema, responseHeadersSchema, serverTlsSchema } from "../../net/server-config.ts";
 
 const MIB = 1024 * 1024;
@@ -208,7 +209,7 @@ function urlPath(path: string): z.ZodType<string, string | undefined> {
   const schema = z
     .string()
     // Not a colon in front either, which the Collector takes for a scheme.
-    .regex(/^[^:?#\s][^?#\s]*$/, "expected a path without query")
+    .regex(/^([^:?#\s][^?#\s]*)?$/, "expected a path without query")
     .transform((text) => (text.startsWith("/") ? text : `/${text}`));
   return schema.prefault(path);
 }
@@ -224,12 +225,8 @@ function compressionAlgorithm(): z.ZodType<string, string> {
 }
 
 /** A key of the Collector's that this version does not serve yet: whoever sets it relies on it, so it is refused. */
-function later(fix: string): z.ZodOptional<z.ZodType<never>> {
-  const schema = z.unknown().transform((_value, context): never => {
-    refuse(context, { message: "is a setting of the Collector's that this version does not have yet", fix });
-    return z.NEVER;
-  });
-  return schema.optional().describe("Not in this version: refused.");
+function later(fix: string): ReturnType<typeof notYet> {
+  return notYet(fix).describe("Not in this version: refused.");
 }
 
 function unused<T extends z.ZodType>(schema: T): T {

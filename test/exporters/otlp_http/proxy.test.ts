@@ -96,7 +96,7 @@ describe("through a proxy", () => {
   test.each([
     ["socks5://u:s3cret@proxy:1080", "proxy_url: SOCKS proxies are not supported"],
     ["proxy:3128", "proxy_url: is not the URL of a proxy"],
-    ["", "proxy_url: is not the URL of a proxy"],
+    ["http://", "proxy_url: is not the URL of a proxy"],
   ])("named %s is refused without being shown", (proxy_url, problem) => {
     const { error } = otlpHttpConfig.safeParse({ endpoint: "http://localhost", proxy_url });
     expect(error!.issues.map(({ path, message }) => `${path.join(".")}: ${message}`)).toEqual([problem]);

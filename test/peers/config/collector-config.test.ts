@@ -4,8 +4,10 @@ import { readFileSync } from "node:fs";
 import { toPlain } from "../../../src/config/located.ts";
 import { mergeSources } from "../../../src/config/merge.ts";
 import { parseYaml } from "../../../src/config/yaml.ts";
+import { schemaFaults } from "../../config/schema-faults.ts";
 import { findCollector, PEER_HINT } from "../find.ts";
 import { DIFFERENCES, SOURCE_FORM } from "./differences.ts";
+import { everydayCases } from "./everyday.ts";
 import { readFixtures } from "./fixtures.ts";
 import { Judge } from "./judge.ts";
 import type { Case, Verdict } from "./judge.ts";
@@ -70,6 +72,13 @@ describe("beside the real Collector", { timeout: COLD_TIMEOUT_MS }, () => {
       return ours.isAccepted === theirs.isAccepted ? [] : [{ id: asked.id, collector: words(theirs), ours: ours.said }];
     });
     report("configuration fixtures", cases.length, differences);
+    const faults = await schemaFaults();
+    const underlined = cases
+      .filter((asked) => ourVerdict(asked).isAccepted)
+      .flatMap(({ id, configs, files }) =>
+        configs.flatMap((name) => faults(files[name]!).map((fault) => `${id}: ${fault}`)),
+      );
+    expect(underlined).toEqual([]);
     for (const line of skipped) process.stdout.write(`  not asked: ${line}\n`);
     expect(cases.length).toBeGreaterThan(50);
     expect(unexplained(differences)).toEqual([]);
@@ -90,19 +99,23 @@ describe("beside the real Collector", { timeout: COLD_TIMEOUT_MS }, () => {
     expect(unexplained(differences)).toEqual([]);
   });
 
-  test("each setting that none of its tests asks of is accepted or refused as it does", async () => {
-    const cases = settingCases();
+  test.each([
+    ["settings", "each setting that none of its tests asks of is accepted or refused as it does", settingCases()],
+    ["everyday configurations", "what people write into a file, and mistype, is accepted or refused", everydayCases()],
+  ])("%s: %s", async (what, _promise, cases) => {
     const verdicts = await judge.verdicts("validate", cases);
-    const differences: Found[] = [];
-    let atStart = 0;
-    for (const [index, asked] of cases.entries()) {
+    const disputed = cases.flatMap((asked, index) => {
       const [ours, theirs] = [ourVerdict(asked), verdicts[index]!];
-      if (ours.isAccepted === theirs.isAccepted) continue;
-      if (theirs.isAccepted && (await judge.endsAtStart(asked))) atStart += 1;
-      else differences.push({ id: asked.id, collector: words(theirs), ours: ours.said });
-    }
-    report("settings", cases.length - atStart, differences);
-    process.stdout.write(`  refused by the Collector at its start, here before: ${atStart}\n`);
+      return ours.isAccepted === theirs.isAccepted ? [] : [{ asked, ours, theirs }];
+    });
+    const late = disputed.filter(({ theirs }) => theirs.isAccepted).map(({ asked }) => asked);
+    const isEnded = await judge.endAtStart(late);
+    const atStart = new Set(late.filter((_, index) => isEnded[index]));
+    const differences = disputed
+      .filter(({ asked }) => !atStart.has(asked))
+      .map(({ asked, ours, theirs }) => ({ id: asked.id, collector: words(theirs), ours: ours.said }));
+    report(what, cases.length - atStart.size, differences);
+    process.stdout.write(`  refused by the Collector at its start, here before: ${atStart.size}\n`);
     expect(unexplained(differences)).toEqual([]);
   });
 

@@ -26,10 +26,14 @@ export interface Verdict {
 type Command = "validate" | "print-config";
 
 const PARALLEL = 3;
+/** One that is up does nothing, and is waited for. */
+const PARALLEL_STARTS = 8;
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 const ANSWER_TIMEOUT_MS = 30_000;
 /** A refusal at start comes within a tenth of it; the bet is that a busy machine is no ten times slower. */
 const START_MS = 5_000;
+/** Its page has a fixed port, on which another one may sit. */
+const WITHOUT_OWN_METRICS = "--set=service.telemetry.metrics.level=none";
 
 /**
  * Asks the real Collector, several at a time. A verdict depends on nothing but the binary and the case, so it is kept
@@ -55,33 +59,28 @@ export class Judge implements AsyncDisposable {
   }
 
   /** In the order of the cases. */
-  async verdicts(command: Command, cases: readonly Case[]): Promise<Verdict[]> {
-    const verdicts: Verdict[] = [];
-    let next = 0;
-    const work = async (): Promise<void> => {
-      while (next < cases.length) {
-        const index = next++;
-        verdicts[index] = await this.#verdict(command, cases[index]!);
-      }
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, work));
-    return verdicts;
+  verdicts(command: Command, cases: readonly Case[]): Promise<Verdict[]> {
+    return inParallel(PARALLEL, cases, (asked) => this.#verdict(command, asked));
   }
 
   /**
    * `validate` passes what only its start finds: then the Collector ends with an error within a second or so. Kept like a
    * verdict, as what a refusal of ours is worth is asked of the Collector, not of a sentence.
    */
-  async endsAtStart(asked: Case): Promise<boolean> {
+  endAtStart(cases: readonly Case[]): Promise<boolean[]> {
+    return inParallel(PARALLEL_STARTS, cases, (asked) => this.#endsAtStart(asked));
+  }
+
+  async #endsAtStart(asked: Case): Promise<boolean> {
     const { id: _, ...content } = asked;
     const key = createHash("sha256")
-      .update(JSON.stringify(["start", content]))
+      .update(JSON.stringify(["start, without own metrics", content]))
       .digest("hex");
     const known = this.#cache.get(key);
     if (known !== undefined) return !known.isAccepted;
     const folder = join(this.#folder, key);
     await writeFiles(asked, folder);
-    const isUp = await runsFor(START_MS, this.#binary, ["--config=config.yaml"], folder);
+    const isUp = await runsFor(START_MS, this.#binary, ["--config=config.yaml", WITHOUT_OWN_METRICS], folder);
     this.#cache.set(key, { isAccepted: isUp });
     return !isUp;
   }
@@ -112,6 +111,20 @@ export class Judge implements AsyncDisposable {
   }
 }
 
+/** In the order of the items. */
+async function inParallel<T, R>(count: number, items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
+  const answers: R[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++;
+      answers[index] = await ask(items[index]!);
+    }
+  };
+  await Promise.all(Array.from({ length: count }, work));
+  return answers;
+}
+
 async function writeFiles({ files }: Case, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (const [name, text] of Object.entries(files)) {
@@ -120,11 +133,13 @@ async function writeFiles({ files }: Case, folder: string): Promise<void> {
   }
 }
 
-/** Whether it is still there after that time, when it is ended. */
+/** Whether it is still there after that time, when it is ended. A port that somebody else has is no fault of the case. */
 function runsFor(ms: number, binary: string, args: readonly string[], cwd: string): Promise<boolean> {
   const options = { cwd, timeout: ms, killSignal: "SIGKILL" as const, maxBuffer: ANSWER_BYTES_MAX };
   return new Promise((resolve) => {
-    execFile(binary, args, options, (error) => resolve(error?.killed === true));
+    execFile(binary, args, options, (error, _stdout, stderr) =>
+      resolve(error?.killed === true || stderr.includes("address already in use")),
+    );
   });
 }
 
@@ -142,8 +157,9 @@ function run(
     execFile(binary, args, options, (error, stdout, stderr) => {
       if (error === null)
         resolve({ isAccepted: true, ...(stdout.startsWith("{") && { printed: JSON.parse(stdout) as unknown }) });
-      // 1 is a refusal; anything else is no verdict.
-      else if (error.code === 1) resolve({ isAccepted: false, said: stderr.trim().slice(0, 2_000) });
+      // 1 is a refusal, and a panic of its decoder says no more kindly that it does not start; anything else is no verdict.
+      else if (error.code === 1 || stderr.startsWith("panic: "))
+        resolve({ isAccepted: false, said: stderr.trim().slice(0, 2_000) });
       else reject(error);
     });
   });

@@ -43,7 +43,7 @@ describe("the configuration of receivers/otlp", () => {
   it("refuses what the Collector has and this version has not, by name, and does not call it unknown", () => {
     for (const key of ["auth", "middlewares"]) {
       expect(problemsOf({ protocols: { http: { [key]: {} } } })).toEqual([
-        `protocols.http.${key}: is a setting of the Collector's that this version does not have yet`,
+        `protocols.http.${key}: is not supported yet`,
       ]);
     }
     expect(problemsOf({ protocols: { http: { nope: 1 } } })).toEqual(['protocols.http: Unrecognized key: "nope"']);
