@@ -1,12 +1,10 @@
 import type { Clock } from "../core/clock.ts";
-import { ConsumeError } from "../core/errors.ts";
 import type { Histogram, Labels, Meter } from "../core/meter.ts";
 import type { HttpAnswer } from "./backend-answers.ts";
 import type { GrpcReply } from "./grpc-client.ts";
-import type { GrpcHandler } from "./grpc-door.ts";
+import type { GrpcCallEnd } from "./grpc-door.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import { GRPC_CODES } from "./rpc-status.ts";
-import { toRpcStatus } from "./sender-answers.ts";
 
 /**
  * Calls that go out and come in, by OpenTelemetry's semantic conventions for HTTP and RPC. All are of level detailed:
@@ -156,49 +154,57 @@ export class GrpcClientCalls {
     const startedMs = this.#calls.clock.monotonicMs();
     const reply = await call();
     const description = "Measures the duration of an outgoing Remote Procedure Call (RPC).";
-    const durations = this.#calls.seconds("rpc.client.call.duration", description, rpcLabels(path, reply.code));
+    const durations = this.#calls.seconds(
+      "rpc.client.call.duration",
+      description,
+      rpcLabels(path, reply.code, reply.code !== GRPC_CODES.OK),
+    );
     durations.record((this.#calls.clock.monotonicMs() - startedMs) / 1000);
     return reply;
   }
 }
 
-/**
- * `rpc.server.call.duration`: from the message that is there as a whole to the answer. What a door refuses before is not
- * in it.
- */
-export function timedHandlers(
-  handlers: ReadonlyMap<string, GrpcHandler>,
-  meter: Meter,
-  clock: Clock,
-): ReadonlyMap<string, GrpcHandler> {
-  if (!meter.shows("detailed")) return handlers;
-  const calls = new Calls(meter, clock, RPC);
-  return new Map([...handlers].map(([path, handler]) => [path, timed(path, handler, calls)]));
+/** `rpc.server.call.duration`: from a call's headers to its status, also where the door refuses it. */
+export class GrpcServerCalls {
+  readonly #calls: Calls;
+
+  static of(meter: Meter, clock: Clock): GrpcServerCalls | undefined {
+    return meter.shows("detailed") ? new GrpcServerCalls(new Calls(meter, clock, RPC)) : undefined;
+  }
+
+  private constructor(calls: Calls) {
+    this.#calls = calls;
+  }
+
+  /** `path` is a method that the door has, so no label is a client's invention. */
+  begin(path: string): GrpcCallEnd {
+    const { clock } = this.#calls;
+    const startedMs = clock.monotonicMs();
+    return (code) => {
+      const description = "Measures the duration of an incoming Remote Procedure Call (RPC).";
+      const labels = rpcLabels(path, code, SERVER_ERRORS.has(code));
+      const durations = this.#calls.seconds("rpc.server.call.duration", description, labels);
+      durations.record((clock.monotonicMs() - startedMs) / 1000);
+    };
+  }
 }
 
-function timed(path: string, handler: GrpcHandler, calls: Calls): GrpcHandler {
-  return async (request, call) => {
-    const startedMs = calls.clock.monotonicMs();
-    let code: number = GRPC_CODES.OK;
-    try {
-      return await handler(request, call);
-    } catch (error) {
-      ({ code } = toRpcStatus(ConsumeError.from(error)));
-      throw error;
-    } finally {
-      const description = "Measures the duration of an incoming Remote Procedure Call (RPC).";
-      const durations = calls.seconds("rpc.server.call.duration", description, rpcLabels(path, code));
-      durations.record((calls.clock.monotonicMs() - startedMs) / 1000);
-    }
-  };
-}
+/** The statuses that are the server's fault, by the conventions for gRPC; of the client's they say nothing. */
+const SERVER_ERRORS: ReadonlySet<number> = new Set([
+  GRPC_CODES.UNKNOWN,
+  GRPC_CODES.DEADLINE_EXCEEDED,
+  GRPC_CODES.UNIMPLEMENTED,
+  GRPC_CODES.INTERNAL,
+  GRPC_CODES.UNAVAILABLE,
+  GRPC_CODES.DATA_LOSS,
+]);
 
 const CODE_NAMES = new Map<number, string>(Object.entries(GRPC_CODES).map(([name, code]) => [code, name]));
 
-function rpcLabels(path: string, code: number): Labels {
+function rpcLabels(path: string, code: number, isError: boolean): Labels {
   const status = CODE_NAMES.get(code) ?? "UNKNOWN";
   const labels = { "rpc.method": path.slice(1), "rpc.response.status_code": status };
-  return code === GRPC_CODES.OK ? labels : { ...labels, "error.type": status };
+  return isError ? { ...labels, "error.type": status } : labels;
 }
 
 /** `ECONNREFUSED`, or the error's class: few different ones, and nothing that a backend wrote. */

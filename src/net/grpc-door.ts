@@ -53,8 +53,13 @@ export const GRPC_KEEPALIVE_DEFAULT: GrpcKeepalive = {
   permitWithoutStream: false,
 };
 
+/** Takes a call's status, once; CANCELLED where the client went before it had one. */
+export type GrpcCallEnd = (code: number) => void;
+
 /** What a door tells of what nobody else sees. Called often under attack: count, and log at most now and then. */
 export interface GrpcDoorObserver {
+  /** A call of one of the methods has come. What it gives is called when the call has its status; undefined: nobody asks. */
+  onCall?(path: string): GrpcCallEnd | undefined;
   /** A request broke off before its message was whole. */
   onAbortedRequest(): void;
   /** A request for one of the methods was refused before its handler had the message. */

@@ -14,7 +14,7 @@ import type { GrpcDoor, GrpcDoorSettings, GrpcHandler, GrpcKeepalive } from "./g
 import { waitOrCut } from "./graceful-stop.ts";
 import { canTakeNotice, writeNotice } from "./http2-farewell.ts";
 import { closeListening, listen } from "./listener.ts";
-import { encodeStatus } from "./rpc-status.ts";
+import { encodeStatus, GRPC_CODES } from "./rpc-status.ts";
 import { toRpcStatus } from "./sender-answers.ts";
 import { unreadReason } from "./unread-reason.ts";
 
@@ -97,9 +97,18 @@ export class GrpcJsDoor implements GrpcDoor {
 
   #register(path: string, handler: GrpcHandler): void {
     const serve = (call: Call, answer: sendUnaryData<Buffer>): void => {
+      const tellEnd = this.#settings.observer?.onCall?.(path);
       this.#serve(call, handler).then(
-        (response) => answer(null, response),
-        (thrown: unknown) => answer(toServiceError(ConsumeError.from(thrown))),
+        (response) => {
+          answer(null, response);
+          return tellEnd?.(GRPC_CODES.OK);
+        },
+        (thrown: unknown) => {
+          const status = toServiceError(ConsumeError.from(thrown));
+          answer(status);
+          // Also what grpc-js has refused by itself, which it does not tell.
+          tellEnd?.(call.cancelled ? GRPC_CODES.CANCELLED : status.code);
+        },
       );
     };
     this.#server.register<Buffer, Buffer>(path, serve, unchanged, unchanged, "clientStream");
@@ -204,7 +213,7 @@ function hostOf(peer: string): string {
   return peer.slice(0, Math.max(0, peer.lastIndexOf(":")));
 }
 
-function toServiceError(error: ConsumeError): Partial<{ code: number; details: string; metadata: Metadata }> {
+function toServiceError(error: ConsumeError): { code: number; details: string; metadata: Metadata } {
   const status = toRpcStatus(error);
   // grpc-js percent-encodes the message, which throws on half a surrogate pair.
   const message = status.message.slice(0, MESSAGE_CHARS_MAX).toWellFormed();

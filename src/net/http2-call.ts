@@ -6,7 +6,7 @@ import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
 import type { UnreadReason } from "../core/unread-request.ts";
 import { boundedHeaders } from "./client-headers.ts";
-import type { GrpcCall, GrpcHandler } from "./grpc-door.ts";
+import type { GrpcCall, GrpcCallEnd, GrpcHandler } from "./grpc-door.ts";
 import { GrpcMessageReader } from "./grpc-message.ts";
 import { readRequestHead } from "./grpc-request-head.ts";
 import type { HttpRefusal } from "./grpc-request-head.ts";
@@ -39,6 +39,7 @@ export class Http2Call implements GrpcCall, DoorArrival {
   readonly #reader = new GrpcMessageReader();
   #phase: Phase = "reading";
   #handler: GrpcHandler | undefined;
+  #tellEnd: GrpcCallEnd | undefined;
   /** Of the message, where its flag says that it is compressed. */
   #coding: string | undefined;
   #abort: AbortController | undefined;
@@ -136,7 +137,9 @@ export class Http2Call implements GrpcCall, DoorArrival {
 
   #readHead(headers: IncomingHttpHeaders): void {
     const { settings, bounds } = this.#host;
-    const { methods, elsewhere } = settings;
+    const { methods, elsewhere, observer } = settings;
+    const path = headers[":path"] ?? "";
+    if (methods.has(path)) this.#tellEnd = observer?.onCall?.(path);
     const head = readRequestHead(headers, this.#rawHeaders, {
       methods,
       headerBytesMax: bounds.headerBytesMax,
@@ -144,7 +147,7 @@ export class Http2Call implements GrpcCall, DoorArrival {
     });
     if (head.kind === "http") return this.#answerHttp(head);
     if (head.kind === "status") {
-      if (methods.has(headers[":path"] ?? "")) this.#tellUnread("request_head");
+      if (methods.has(path)) this.#tellUnread("request_head");
       return this.#refuse(head.status);
     }
     const nowMs = settings.clock.nowMs();
@@ -282,6 +285,7 @@ export class Http2Call implements GrpcCall, DoorArrival {
     if (this.#phase !== "handling") return;
     this.#setAnswered();
     respondOk(this.#stream, response);
+    this.#tellEnd?.(GRPC_CODES.OK);
   }
 
   /** Before the handler had the message. */
@@ -300,6 +304,7 @@ export class Http2Call implements GrpcCall, DoorArrival {
     if (this.#phase !== "reading" && this.#phase !== "handling") return;
     this.#setAnswered();
     if (respondStatus(this.#stream, status)) this.#stopRequest();
+    this.#tellEnd?.(status.code);
   }
 
   #answerHttp(refusal: HttpRefusal): void {
@@ -358,6 +363,7 @@ export class Http2Call implements GrpcCall, DoorArrival {
       this.#release();
     }
     this.#phase = "gone";
+    this.#tellEnd?.(GRPC_CODES.CANCELLED);
     this.#hold(0);
     this.#reader.drop();
     this.#abort?.abort();

@@ -8,7 +8,7 @@ import type { Page } from "../service/prometheus-reader.ts";
 import { encodeJsonRequest } from "../../src/wire/otlp/json-encode.ts";
 import { eventually, freePort, TestProcess } from "../support/processes.ts";
 import { findCollector, PEER_HINT } from "./find.ts";
-import { JSON_TYPE, sendHttp } from "./protocol-senders.ts";
+import { framed, JSON_TYPE, sendGrpc, sendHttp } from "./protocol-senders.ts";
 
 const BATCHES = "processors/batch passes through: batching happens in the sending queue";
 
@@ -97,8 +97,10 @@ const MARKERS = ["log_records", "spans", "metric_points"].flatMap((items) => [
   new RegExp(`^otelcol_exporter_send_failed_${items}\\{.*exporter="otlp_http/dead".*\\} [1-9]`, "m"),
 ]);
 
-async function measure({ http, page }: Ports): Promise<Page> {
+async function measure({ http, page, sinkGrpc }: Ports): Promise<Page> {
   for (const [path, body] of ONE_EACH) expect(await sendHttp(http, { path, headers: JSON_TYPE, body })).toMatch(/^200/);
+  const unknown = { headers: { "grpc-encoding": "nope" }, body: framed(new Uint8Array(1), 1) };
+  expect(await sendGrpc(sinkGrpc, unknown)).toMatch(/UNIMPLEMENTED/);
   return eventually(async () => {
     const text = await (await fetch(`http://127.0.0.1:${page}/metrics`)).text();
     return MARKERS.every((marker) => marker.test(text)) ? readPage(text) : undefined;

@@ -2,8 +2,9 @@ import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Settings } from "../../core/component.ts";
 import type { Counter } from "../../core/meter.ts";
 import type { UnreadRequest } from "../../core/unread-request.ts";
+import { GrpcServerCalls } from "../../net/call-metrics.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "../../net/grpc-door.ts";
-import type { GrpcDoor, GrpcDoorObserver, GrpcDoorSettings, GrpcKeepalive } from "../../net/grpc-door.ts";
+import type { GrpcCallEnd, GrpcDoor, GrpcDoorObserver, GrpcDoorSettings, GrpcKeepalive } from "../../net/grpc-door.ts";
 import { GrpcJsDoor } from "../../net/grpc-js-door.ts";
 import { Http2Door } from "../../net/http2-door.ts";
 import type { OtlpGrpcConfig } from "./config.ts";
@@ -40,6 +41,7 @@ const WARNING_INTERVAL_MS = 60_000;
 export class GrpcDoorWatch implements GrpcDoorObserver {
   readonly #settings: Settings;
   readonly #host: Host;
+  readonly #calls: GrpcServerCalls | undefined;
   readonly #aborted: Counter;
   readonly #ended: Counter;
   #warnedAtMs = Number.NEGATIVE_INFINITY;
@@ -49,6 +51,7 @@ export class GrpcDoorWatch implements GrpcDoorObserver {
     const labels = { receiver: formatComponentId(id), transport: "grpc" };
     this.#settings = settings;
     this.#host = host;
+    this.#calls = GrpcServerCalls.of(meter, settings.clock);
     this.#aborted = meter.counter("signalbox_receiver_aborted_requests", labels, {
       description: "Requests that broke off before their message was whole.",
       unit: "{requests}",
@@ -57,6 +60,10 @@ export class GrpcDoorWatch implements GrpcDoorObserver {
       description: "Connections that were ended because the client reset streams or pinged without measure.",
       unit: "{connections}",
     });
+  }
+
+  onCall(path: string): GrpcCallEnd | undefined {
+    return this.#calls?.begin(path);
   }
 
   onAbortedRequest(): void {

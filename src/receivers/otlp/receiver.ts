@@ -3,7 +3,7 @@ import type { Endpoint } from "../../config/endpoint.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { Host, Receiver, Settings } from "../../core/component.ts";
 import type { SignalConsumers } from "../../core/consumer.ts";
-import { HttpServerCalls, timedHandlers } from "../../net/call-metrics.ts";
+import { HttpServerCalls } from "../../net/call-metrics.ts";
 import { revealHeaders } from "../../net/client-config.ts";
 import { Cors } from "../../net/cors.ts";
 import { HttpDoor } from "../../net/http-door.ts";
@@ -110,7 +110,7 @@ export class OtlpReceiver implements Receiver {
     const { http } = this.#config.protocols;
     const door = createGrpcDoor(config, this.#settings, {
       ...this.#listenSettings(config, "grpc", host),
-      methods: timedHandlers(otlpMethods(intake, this.#next), this.#settings.meter, this.#settings.clock),
+      methods: otlpMethods(intake, this.#next),
       messageBytesMax: messageBytesMax(config),
       streamsMax: streamsMax(config),
       includeMetadata: config.include_metadata,
