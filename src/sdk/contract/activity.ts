@@ -1,5 +1,6 @@
 import { AsyncLocalStorage, createHook } from "node:async_hooks";
 import { readdirSync, readlinkSync } from "node:fs";
+import { isMainThread } from "node:worker_threads";
 
 /** What keeps on acting, or holds something of the machine's, by the names that Node's async_hooks give it. */
 const KINDS: ReadonlyMap<string, string> = new Map([
@@ -156,9 +157,12 @@ function isOfNode(line: string): boolean {
   return /^at .*\bnode:/.test(line);
 }
 
-/** Descriptor and path of regular files. Linux shows them; elsewhere files are not looked at. */
+/**
+ * Descriptor and path of regular files. Linux shows them; elsewhere files are not looked at, and neither in a thread, beside
+ * which a test runner may run others.
+ */
 function openFiles(): Set<string> {
-  if (process.platform !== "linux") return new Set();
+  if (process.platform !== "linux" || !isMainThread) return new Set();
   const files = readdirSync("/proc/self/fd").map((descriptor) => `${pathOf(descriptor)} (${descriptor})`);
   return new Set(files.filter((file) => file.startsWith("/") && !/^\/(?:dev|proc)\//.test(file)));
 }
