@@ -4,7 +4,7 @@ import { Metadata, Server, ServerCredentials } from "@grpc/grpc-js";
 import type { sendUnaryData, ServerOptions, ServerReadableStream } from "@grpc/grpc-js";
 import type { Endpoint } from "../config/endpoint.ts";
 import { ClientMetadata } from "../core/client-metadata.ts";
-import type { DoorLease } from "../core/component.ts";
+import type { DoorArrival, DoorLease } from "../core/component.ts";
 import { ConsumeError } from "../core/errors.ts";
 import { DOOR_WAIT_MS_DEFAULT } from "../core/limits.ts";
 import type { UnreadReason } from "../core/unread-request.ts";
@@ -46,6 +46,8 @@ export class GrpcJsDoor implements GrpcDoor {
   readonly #server: Server;
   readonly #listener: TcpServer;
   readonly #sockets = new Set<Socket>();
+  /** By how grpc-js calls the peer: address and port, which those of a Unix socket have not. */
+  readonly #socketsByPeer = new Map<string, Socket>();
   #closed: Promise<void> | undefined;
 
   constructor(settings: GrpcDoorSettings) {
@@ -60,8 +62,13 @@ export class GrpcJsDoor implements GrpcDoor {
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     const createListener = settings.createListener ?? createServer;
     this.#listener = createListener((socket) => {
+      const peer = `${socket.remoteAddress}:${socket.remotePort}`;
       this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
+      if (socket.remotePort !== undefined) this.#socketsByPeer.set(peer, socket);
+      socket.once("close", () => {
+        this.#sockets.delete(socket);
+        this.#socketsByPeer.delete(peer);
+      });
       injector.injectConnection(socket);
     });
   }
@@ -104,7 +111,7 @@ export class GrpcJsDoor implements GrpcDoor {
           return tellEnd?.(GRPC_CODES.OK);
         },
         (thrown: unknown) => {
-          const status = toServiceError(ConsumeError.from(thrown));
+          const status = thrown instanceof DeadlineError ? LATE : toServiceError(ConsumeError.from(thrown));
           answer(status);
           // Also what grpc-js has refused by itself, which it does not tell.
           tellEnd?.(call.cancelled ? GRPC_CODES.CANCELLED : status.code);
@@ -128,16 +135,26 @@ export class GrpcJsDoor implements GrpcDoor {
     const tell = (reason: UnreadReason): void => {
       if (!abort.signal.aborted) observer?.onRefusedUnread({ reason, bytes: 0 });
     };
-    const lease = await budget.acquire(FIRST_LEASE_BYTES, deadline, abort.signal).catch((error: unknown) => {
+    const bytes = Math.min(FIRST_LEASE_BYTES, budget.stepBytes);
+    const lease = await budget.acquire(bytes, deadline, abort.signal).catch((error: unknown) => {
       tell(unreadReason(ConsumeError.from(error)));
       throw error;
     });
     try {
-      const request = await readMessage(call, lease).catch((error: unknown) => {
-        if (error instanceof ConsumeError && error.isRetryable) observer?.onAbortedRequest();
-        else tell("protocol");
-        throw error;
-      });
+      const request = await readMessage(call, lease, this.#socketsByPeer.get(call.getPeer())).catch(
+        (error: unknown) => {
+          if (!(error instanceof ConsumeError)) tell("protocol");
+          else if (error.reason !== undefined) tell(error.reason);
+          else if (error.isRetryable) observer?.onAbortedRequest();
+          else tell("protocol");
+          throw error;
+        },
+      );
+      // A client that has given up sends it again: taken now, it would be there twice.
+      if (clock.nowMs() >= timeoutAt) {
+        tell("deadline");
+        throw new DeadlineError();
+      }
       const client = clientOf(call, this.#settings.includeMetadata);
       const response = await handler(request, { client, deadline, signal: abort.signal });
       return Buffer.from(response.buffer, response.byteOffset, response.byteLength);
@@ -147,6 +164,13 @@ export class GrpcJsDoor implements GrpcDoor {
     }
   }
 }
+
+/** The client's time was over before its message was whole. */
+class DeadlineError extends Error {
+  override readonly name = "DeadlineError";
+}
+
+const LATE = { code: GRPC_CODES.DEADLINE_EXCEEDED, details: "the client's deadline has passed" };
 
 function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
@@ -170,14 +194,16 @@ function unchanged(bytes: Buffer): Buffer {
 }
 
 /** Exactly one message, then the end. Rejects too when grpc-js has answered by itself (size, compression, deadline). */
-function readMessage(call: Call, lease: DoorLease): Promise<Buffer> {
+function readMessage(call: Call, lease: DoorLease, socket: Socket | undefined): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     let message: Buffer | undefined;
+    if (socket !== undefined) lease.watch(new ArrivalOnSocket(socket, reject));
     call.on("data", (bytes: Buffer) => {
       if (message !== undefined) {
         reject(new ConsumeError("permanent", "a unary call takes one message, found a second one"));
       }
       message = bytes;
+      lease.watch(undefined);
       lease.resize(bytes.length);
     });
     call.once("end", () => {
@@ -194,6 +220,21 @@ function readMessage(call: Call, lease: DoorLease): Promise<Buffer> {
     call.once("cancelled", leave);
     if (call.cancelled) leave();
   });
+}
+
+/** What grpc-js has of a message it does not say; so a call comes as its connection does. */
+class ArrivalOnSocket implements DoorArrival {
+  readonly giveWay: (error: ConsumeError) => void;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, giveWay: (error: ConsumeError) => void) {
+    this.#socket = socket;
+    this.giveWay = giveWay;
+  }
+
+  get receivedSize(): number {
+    return this.#socket.bytesRead;
+  }
 }
 
 function clientOf(call: Call, includeMetadata?: boolean): ClientMetadata {

@@ -174,7 +174,7 @@ export class Http2Call implements GrpcCall, DoorArrival {
   }
 
   #onPrefix(): void {
-    const { settings, bounds } = this.#host;
+    const { settings } = this.#host;
     const { flag, declaredSize } = this.#reader;
     if (flag > 1) return this.#refuseProtocol(`found the flag ${flag} in front of the message, expected 0 or 1`);
     if (flag === 1 && this.#coding === undefined) {

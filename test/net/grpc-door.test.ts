@@ -1,4 +1,5 @@
 import { connect } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import { createServer } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
@@ -296,6 +297,34 @@ describe.each(Object.keys(ENGINES))("a gRPC door on %s", (engine) => {
     stream.once("response", (headers) => resolve(String(headers["grpc-status"])));
     expect(await promise).toBe("14");
   });
+
+  it.each(["1n", "999u", "0S"])(
+    "does not take a request whose grpc-timeout is %s: its client has given up",
+    async (timeout) => {
+      const { port, calls, budget } = await openDoor();
+      const session = connect(`http://127.0.0.1:${port}`);
+      closers.push(async () => session.destroy());
+      const headers = {
+        ":method": "POST",
+        ":path": METHOD,
+        "content-type": "application/grpc",
+        "grpc-timeout": timeout,
+      };
+      const stream = session.request(headers);
+      stream.end(Buffer.from([0, 0, 0, 0, 1, 7]));
+      const { promise, resolve } = Promise.withResolvers<string>();
+      stream.on("error", () => undefined);
+      for (const event of ["response", "trailers"] as const) {
+        stream.on(event, (received: IncomingHttpHeaders) => {
+          const status = received["grpc-status"];
+          if (typeof status === "string") resolve(status);
+        });
+      }
+      expect(await promise).toBe("4");
+      while (budget.leasedBytes > 0) await settle();
+      expect(calls).toEqual([]);
+    },
+  );
 
   it("names a busy port, its owner and the key to change", async () => {
     const other = createServer().listen(0, "127.0.0.1");

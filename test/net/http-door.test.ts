@@ -268,6 +268,35 @@ describe("bodies", () => {
     expect(budget.leasedBytesPeak).toBeLessThanOrEqual(600_000);
   });
 
+  it("asks for a step first, and for the declared size once more has come", async () => {
+    const budget = new OpenBudget();
+    budget.stepBytes = 1000;
+    const { port } = await openDoor({ budget, sizeMax: 500_000 });
+    const text = "abcdefg".repeat(50_000);
+    const connection = open(port).write(post(text.length)).write(text.slice(0, 1000));
+    while (budget.arrivals.size === 0) await settle();
+    expect(budget.leasedBytes).toBe(1000);
+    connection.write(text.slice(1000, 2000));
+    while (budget.leasedBytes !== text.length) await settle();
+    connection.write(text.slice(2000));
+    expect((await connection.answer()).body.toString()).toBe(text);
+    expect(budget.acquireCount).toBe(2);
+    while (budget.leasedBytes > 0) await settle();
+    expect([budget.arrivals.size, budget.leasedBytesPeak]).toEqual([0, text.length + 1000]);
+  });
+
+  it("answers 503 with a hint to a body that has to give way", async () => {
+    const budget = new OpenBudget();
+    const { port, seen } = await openDoor({ budget });
+    const connection = open(port).write(post(500)).write("x");
+    while ([...budget.arrivals][0]?.receivedSize !== 1) await settle();
+    const refusal = new ConsumeError("refused", "too slow", { retryAfterMs: 1000, reason: "too_slow" });
+    for (const arrival of budget.arrivals) arrival.giveWay(refusal);
+    const answer = await connection.answer();
+    expect([answer.status, answer.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect([budget.leasedBytes, budget.arrivals.size, seen.length]).toEqual([0, 0, 0]);
+  });
+
   it("gives back the room of a body in chunks whose sender goes away while it waits for more", async () => {
     const budget = new OpenBudget(600_000);
     const { port } = await openDoor({ budget, sizeMax: 500_000 });

@@ -7,6 +7,7 @@ import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Clock } from "../../src/core/clock.ts";
+import { ConsumeError } from "../../src/core/errors.ts";
 import type { UnreadRequest } from "../../src/core/unread-request.ts";
 import { GRPC_KEEPALIVE_DEFAULT } from "../../src/net/grpc-door.ts";
 import type { GrpcHandler, GrpcKeepalive } from "../../src/net/grpc-door.ts";
@@ -368,6 +369,68 @@ describe("the doors' budget", () => {
     }
     await raw.next(({ type, stream, flags }) => type === FRAME.HEADERS && stream === 1 && (flags & END_STREAM) !== 0);
     expect([seen.calls, budget.leasedBytes]).toEqual([2, 0]);
+  });
+
+  it("is asked for a step first, and for the declared length once more has come", async () => {
+    const budget = new OpenBudget();
+    budget.stepBytes = 1000;
+    const { port } = await openDoor({ budget });
+    const message = frameMessage(randomBytes(200_000));
+    const { stream, answer } = new Client(port).open();
+    stream.write(message.subarray(0, 1005));
+    await until(() => budget.arrivals.size === 1);
+    expect(budget.leasedBytes).toBe(1000);
+    stream.write(message.subarray(1005, 100_000));
+    await until(() => budget.leasedBytes === 200_000);
+    await until(() => budget.arrivals.size === 1);
+    stream.end(message.subarray(100_000));
+    expect((await answer).body.equals(message)).toBe(true);
+    expect([budget.acquireCount, budget.leasedBytes, budget.leasedBytesPeak]).toEqual([2, 0, 201_000]);
+  });
+
+  it("refuses, to be sent again, a message that has to give way", async () => {
+    const budget = new OpenBudget();
+    const { port, seen } = await openDoor({ budget });
+    const { stream, answer } = new Client(port).open();
+    stream.write(frameMessage(Buffer.alloc(200)).subarray(0, 50));
+    await until(() => budget.arrivals.size === 1);
+    const [arrival] = budget.arrivals;
+    expect(arrival!.receivedSize).toBe(45);
+    arrival!.giveWay(new ConsumeError("refused", "too slow", { reason: "too_slow" }));
+    expect((await answer).code).toBe(14);
+    expect([budget.leasedBytes, budget.arrivals.size, seen.unread]).toEqual([
+      0,
+      0,
+      [{ reason: "too_slow", bytes: 200 }],
+    ]);
+  });
+
+  it("gives back what a message holds whose client goes while it waits for more", async () => {
+    const budget = new OpenBudget(100_000);
+    budget.stepBytes = 1000;
+    const { port, door } = await openDoor({ budget });
+    const { stream } = new Client(port).open();
+    stream.write(frameMessage(randomBytes(200_000)).subarray(0, 50_000));
+    await until(() => budget.waiterCount === 1);
+    expect(budget.leasedBytes).toBe(1000);
+    stream.close(CANCEL);
+    await until(() => budget.leasedBytes === 0 && door.unleased.bytes === 0);
+    expect(budget.waiterCount).toBe(0);
+  });
+
+  it("does not get to a handler what is whole only after the client's deadline", async () => {
+    const clock = new TestClock();
+    const budget = new OpenBudget();
+    const { port, seen } = await openDoor({ clock, budget });
+    const { stream, answer } = new Client(port).open({ "grpc-timeout": "100m" });
+    const message = frameMessage(Buffer.alloc(200));
+    stream.write(message.subarray(0, 50));
+    await until(() => budget.arrivals.size === 1);
+    // Before the door looks after its calls again.
+    await clock.advance(100);
+    stream.end(message.subarray(50));
+    expect((await answer).code).toBe(4);
+    expect([seen.calls, seen.unread]).toEqual([0, [{ reason: "deadline", bytes: 200 }]]);
   });
 
   it("that is spent does not let requests without a lease pile up: beyond their bound they are refused", async () => {
