@@ -117,6 +117,18 @@ describe("what says nothing", () => {
   });
 });
 
+describe("the name behind the slash of an id", () => {
+  const named = (name: string): string => problems({ exporter: `'debug/${name}': ` });
+
+  test.each(["a b", "a+b", "a=b", "a\u200bb"])("is refused as %j", (name) => {
+    expect(named(name)).toContain('the part after "/" must not hold spaces, control characters or signs');
+  });
+
+  test.each(["a-b.c", "a/b", "日本", "1"])("may be %j", (name) => {
+    expect(named(name)).not.toContain("the part after");
+  });
+});
+
 describe("a level", () => {
   test.each([
     ["WARNING", "warn"],

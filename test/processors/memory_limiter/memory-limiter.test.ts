@@ -130,6 +130,13 @@ describe("memory_limiter", () => {
     expect(problems({ ...LIMIT_100, spike_limit_mib: 100 })).toEqual([
       "'spike_limit_mib' must be smaller than 'limit_mib'",
     ]);
+    expect(problems({ ...LIMIT_100, min_gc_interval_when_hard_limited: "11s" })).toEqual([
+      "'min_gc_interval_when_soft_limited' should be larger than 'min_gc_interval_when_hard_limited'",
+    ]);
+    expect(problems({ ...LIMIT_100, max_gc_interval_when_soft_limited: "9s" })).toEqual([
+      "'max_gc_interval_when_soft_limited' must be greater than or equal to 'min_gc_interval_when_soft_limited' (or 0 to disable)",
+    ]);
+    expect(problems({ ...LIMIT_100, max_gc_interval_when_soft_limited: 0 })).toEqual([]);
   });
 });
 
