@@ -11,7 +11,10 @@ export const ownerOfMachine = defineProcessor({
   create(ctx) {
     const owners = Object.entries(ctx.config.owners);
     const ownerOf = (machine: string) => owners.find(([prefix]) => machine.startsWith(prefix))?.[1] ?? "nobody";
-    const memo = new AttributeMemo({ values: ["machine.id"] }, ([machine]) => ownerOf(String(machine?.value)));
+    const memo = new AttributeMemo({ values: ["machine.id"] }, ([found]) => {
+      const machine = found?.value;
+      return typeof machine === "string" ? ownerOf(machine) : "nobody";
+    });
     return {
       logs(batch) {
         for (const record of batch) record.attributes.set("owner", record.resource.attributes.recall(memo) ?? "nobody");
