@@ -290,6 +290,35 @@ describe("large requests", () => {
     expect(growing[0]!.lease).toBeDefined();
   });
 
+  it("that wait hold half of what is kept for small ones at most: it comes free at their pace", async () => {
+    const { acquire, grow } = openDoors(1600, 10);
+    await leaseOf(acquire(1500));
+    const growing = [];
+    for (let index = 0; index < 6; index++) growing.push(grow(await leaseOf(acquire(10)), 1500));
+    const busy = Array.from({ length: 4 }, () => acquire(10));
+    const small = acquire(10);
+    for (let turn = 0; turn < 20; turn++) await settle();
+    expect([...busy, small].every(({ lease }) => lease !== undefined)).toBe(true);
+    expect(growing.map(({ error }) => error !== undefined)).toEqual([false, false, false, false, false, true]);
+  });
+
+  it("that gave back what they held while they waited make nobody else give way", async () => {
+    const { acquire, grow } = openDoors(1600, 10);
+    await leaseOf(acquire(1000));
+    const gone = new AbortController();
+    const held = await leaseOf(acquire(400));
+    const waiting = acquire(1100, Infinity, gone.signal, { holding: held });
+    await settle();
+    held.release();
+    gone.abort();
+    await settle();
+    expect(waiting.error).toBeDefined();
+    const next = grow(await leaseOf(acquire(400)), 1100);
+    const behind = grow(await leaseOf(acquire(10)), 500);
+    for (let turn = 0; turn < 20; turn++) await settle();
+    expect([next.error, behind.error]).toEqual([undefined, undefined]);
+  });
+
   it("never have more than the budget, and all end, whatever comes in which order", async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -359,6 +388,16 @@ describe("a body that does not come", () => {
     expect(silent.error).toMatchObject({ kind: "refused", reason: "too_slow", retryAfterMs: 1000 });
     expect(waiting.lease).toBeDefined();
     expect(clock.timerCount).toBe(0);
+  });
+
+  it("stays where its bytes were there and we had no time to read them", async () => {
+    const { clock, acquire, arrive } = openDoors(100);
+    const body = arrive(await leaseOf(acquire(60)));
+    acquire(60);
+    await clock.advance(1_000);
+    body.receivedSize += 1_000_000;
+    await clock.advance(250);
+    expect(body.error).toBeUndefined();
   });
 
   it("stays where nobody waits, and where its room would help nobody any more", async () => {
