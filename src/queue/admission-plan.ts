@@ -70,8 +70,9 @@ export class AdmissionPlan {
     this.#directNeeds = this.directs.length === 0 ? NO_NEEDS : directNeeds(this.directs);
   }
 
-  /** A request that is larger than a whole queue can never be kept, however long it waits. */
+  /** A request that is larger than a whole queue, or than the storage, can never be kept, however long it waits. */
   assertFits(): void {
+    this.#assertStorable();
     for (const { queue, size, isRequired } of this.#shares) if (isRequired) this.#assertFits(queue.room, size);
     for (const { room, size } of this.#directNeeds) this.#assertFits(room, size);
   }
@@ -86,6 +87,7 @@ export class AdmissionPlan {
   takeBestEffortRoom(): void {
     for (const share of this.#shares) {
       if (isWaitedFor(share)) continue;
+      if (!share.isRequired && !this.#isStorable(share)) continue;
       share.eviction = share.queue.makeRoom(share.size);
       if (share.eviction === undefined && share.queue.config.overflow === "dead_letter") this.#takeLetterRoom(share);
     }
@@ -207,6 +209,27 @@ export class AdmissionPlan {
     throw new ConsumeError("too_large", message);
   }
 
+  /** Of what is required: a best-effort share that does not fit beside it is dropped instead. */
+  #assertStorable(): void {
+    const { admissionBytesMax: max } = this.#office.journal;
+    if (max === Infinity) return;
+    const bytes = distinctBytes(this.#shares.filter(({ isRequired }) => isRequired));
+    if (bytes <= max) return;
+    for (const { enqueueFailed, items } of this.#shares) enqueueFailed.add(items);
+    throw new ConsumeError(
+      "too_large",
+      `${bytes} bytes exceed the whole queue storage, which keeps requests of ${max}`,
+    );
+  }
+
+  /** Beside all that is queued so far. */
+  #isStorable(share: Share): boolean {
+    const { admissionBytesMax: max } = this.#office.journal;
+    if (max === Infinity) return true;
+    const others = this.#shares.filter((other) => other.isRequired || isQueued(other));
+    return distinctBytes([...others, share]) <= max;
+  }
+
   #onRoom(refusal: RoomRefusal | undefined): void {
     if (refusal === undefined) return;
     this.#countRefused(refusal.lacking);
@@ -248,6 +271,14 @@ export class AdmissionPlan {
     known.entries.push(entry);
     return known;
   }
+}
+
+/** What a storage writes of them. */
+function distinctBytes(shares: readonly Share[]): number {
+  const payloads = new Set(shares.flatMap(({ entries }) => entries.map(({ payload }) => payload)));
+  let bytes = 0;
+  for (const { size } of payloads) bytes += size;
+  return bytes;
 }
 
 /** Required and not decoupled: while it is full, senders wait. */

@@ -3,6 +3,7 @@ import { ConsumeError } from "../core/errors.ts";
 import { RETRY_AFTER_MS_DEFAULT } from "../core/limits.ts";
 import type { Logger } from "../core/logger.ts";
 import type { EncodedPayload } from "../wire/otlp/types.ts";
+import { isFileTooLarge, isNoRoom } from "./no-room.ts";
 import { RecentDurations } from "./recent-durations.ts";
 import type {
   AdmissionRecord,
@@ -55,6 +56,9 @@ export class Journal {
   #isAppending = false;
   #isTimerSet = false;
   #isFailing = false;
+  /** Said in the log, and not over: what has as many bytes was not taken. */
+  #saidBytes = Infinity;
+  #admissionBytesMax: number;
   /** An admission was rejected since the last one that was kept: what is written without one does not end that. */
   #isRefusing = false;
   #isClosed = false;
@@ -64,6 +68,12 @@ export class Journal {
     this.#storage = settings.storage;
     this.#clock = settings.clock;
     this.#logger = settings.logger;
+    this.#admissionBytesMax = settings.storage.admissionBytesMax ?? Infinity;
+  }
+
+  /** Of one admission's distinct payloads: more never fits. Lowered where the storage turns out to take less. */
+  get admissionBytesMax(): number {
+    return this.#admissionBytesMax;
   }
 
   /** Resolves with the admission's sequence number once it is kept. Rejects with a retryable ConsumeError. */
@@ -157,21 +167,64 @@ export class Journal {
     if (this.#completions.length > 0) this.#kickSoon(REWRITE_DELAY_MS);
   }
 
-  async #appendGroup(waiting: readonly WaitingRecord[], completions: StoredCompletions): Promise<void> {
-    if (waiting.length + completions.length === 0) return;
+  async #appendGroup(waiting: readonly WaitingRecord[], completions: StoredCompletions): Promise<number> {
+    if (waiting.length + completions.length === 0) return 0;
     const startedMs = this.#clock.monotonicMs();
     try {
       const first = await this.#storage.append(recordsOf(completions, waiting));
       this.#syncs.add(this.#clock.monotonicMs() - startedMs);
       if (waiting.length > 0) this.#isRefusing = false;
-      if (!this.#isRefusing) this.#reportWorking();
+      if (!this.#isRefusing) this.#reportWorking(waiting);
       let sequence = first + completions.length;
       for (const { resolve } of waiting) resolve(sequence++);
+      return waiting.length;
     } catch (thrown) {
+      if (isNoRoom(thrown) && waiting.length > 0 && waiting.length + completions.length > 1)
+        return this.#appendApart(waiting, completions, thrown);
       this.#completions = [...completions, ...this.#completions];
-      this.#isRefusing ||= waiting.length > 0;
-      const error = this.#reportFailing(thrown);
-      for (const { reject } of waiting) reject(error);
+      this.#refuse(waiting, thrown);
+      return 0;
+    }
+  }
+
+  /**
+   * There is no room for all of a group: what is delivered goes first, which may make some, then the smaller half. One that
+   * does not fit so is refused alone, after some ten more appends, and where nothing fits the storage cuts them short itself.
+   */
+  async #appendApart(
+    waiting: readonly WaitingRecord[],
+    completions: StoredCompletions,
+    thrown: unknown,
+  ): Promise<number> {
+    if (completions.length > 0) {
+      await this.#appendGroup([], completions);
+      return this.#appendGroup(waiting, []);
+    }
+    const bySize = waiting.toSorted((left, right) => left.bytes - right.bytes);
+    const larger = bySize.splice(Math.floor(bySize.length / 2));
+    const kept = await this.#appendGroup(bySize, []);
+    if (kept > 0) return kept + (await this.#appendGroup(larger, []));
+    this.#refuse(larger, thrown);
+    return 0;
+  }
+
+  #refuse(waiting: readonly WaitingRecord[], thrown: unknown): void {
+    const [smallest] = waiting;
+    if (smallest !== undefined && isFileTooLarge(thrown)) return this.#refuseForGood(waiting, thrown);
+    this.#isRefusing ||= waiting.length > 0;
+    const error = this.#reportFailing(thrown, isNoRoom(thrown) ? (smallest?.bytes ?? 0) : 0);
+    for (const { reject } of waiting) reject(error);
+  }
+
+  /** No file may be as large as the smallest of these, which was alone in a new one, or is no smaller than one that was. */
+  #refuseForGood(waiting: readonly WaitingRecord[], thrown: unknown): void {
+    for (const { bytes, reject } of waiting) {
+      const max = Math.min(this.#admissionBytesMax, Math.max(bytes - 1, 0));
+      reject(new ConsumeError("too_large", `${bytes} bytes exceed what the queue storage takes`, { cause: thrown }));
+      if (max === this.#admissionBytesMax) continue;
+      this.#admissionBytesMax = max;
+      const message = `the queue storage cannot keep a request of ${bytes} bytes, nor larger ones: these are refused for good`;
+      this.#logger.warn(`${message}; raise the bound on the size of a file (ulimit -f)`, { error: messageOf(thrown) });
     }
   }
 
@@ -195,21 +248,31 @@ export class Journal {
     return [...completions, { kind: "completion", entries: [], ledger }];
   }
 
-  #reportWorking(): void {
-    if (!this.#isFailing) return;
+  /** Where it was short of room it is over when something as large is kept, or nothing asked for room since. */
+  #reportWorking(kept: readonly WaitingRecord[]): void {
     this.#isFailing = false;
+    if (this.#saidBytes === Infinity) return;
+    if (kept.reduce((most, { bytes }) => Math.max(most, bytes), 0) < this.#saidBytes) return;
+    this.#saidBytes = Infinity;
     this.#logger.info("the queue storage writes again");
   }
 
-  #reportFailing(thrown: unknown): ConsumeError {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    if (!this.#isFailing) {
-      this.#isFailing = true;
-      this.#logger.error("the queue storage cannot write; requests are refused until it can", { error: reason });
+  /** Once more where it has come to have no room for half of what it was said to have none for. */
+  #reportFailing(thrown: unknown, bytes: number): ConsumeError {
+    const reason = messageOf(thrown);
+    this.#isFailing = true;
+    if (this.#saidBytes === Infinity || bytes * 2 < this.#saidBytes) {
+      const which = bytes === 0 ? "requests" : `requests of ${bytes} bytes and more`;
+      this.#logger.error(`the queue storage cannot write; ${which} are refused until it can`, { error: reason });
+      this.#saidBytes = bytes;
     }
     const settings = { retryAfterMs: RETRY_AFTER_MS_DEFAULT, cause: thrown };
     return new ConsumeError("retryable", `the queue storage cannot write: ${reason}`, settings);
   }
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 function recordsOf(completions: StoredCompletions, waiting: readonly WaitingRecord[]): readonly StoredRecord[] {

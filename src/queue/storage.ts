@@ -21,12 +21,15 @@ export interface QueueStorage {
    * What is neither written nor noted when the process dies is delivered again.
    */
   readonly completionDelayMs: number;
+  /** What the distinct payloads of one admission may have together: more never fits, however empty it is. Default: no bound. */
+  readonly admissionBytesMax?: number;
   /** Called once, before the first append: tells everything that a former process left, oldest first. */
   replay(visitor: ReplayVisitor): Promise<void>;
   /**
    * Keeps all records, or rejects and keeps none that replay would show. Resolves with the sequence number of the first
    * record; the others follow it one by one. A number is never used twice, not even after a failure.
-   * Each distinct payload object of a record is written once.
+   * Each distinct payload object of a record is written once. What it rejects with says whether a smaller group may
+   * have room (no-room.ts).
    */
   append(records: readonly StoredRecord[]): Promise<number>;
   /**

@@ -360,3 +360,75 @@ it("keeps transport and address of a sender with its admission", async () => {
   await admit(queues, ["a"], payloadOf(1), { client });
   expect(admissionsIn(storage.groups[0]!)[0]?.client).toBe(client);
 });
+
+describe("a storage without room for all of a group", () => {
+  function noRoomFrom(storage: LogStorage, bytesMax: number, code = "ENOSPC"): void {
+    const append = storage.append.bind(storage);
+    storage.append = (records) => {
+      const bytes = records.flatMap((record) => (record.kind === "admission" ? record.entries : []));
+      const isTooMuch = bytes.reduce((sum, { payload }) => sum + payload.size, 0) > bytesMax;
+      if (isTooMuch) storage.failures.push(Object.assign(new Error(`${code}: of the test`), { code }));
+      return append(records);
+    };
+  }
+
+  /** One that does not fit among sixteen that do, in one group. */
+  async function sendTogether(storage: LogStorage) {
+    const opened = await openOver(storage);
+    storage.isHoldingAppends = true;
+    void admit(opened.queues, ["a"], payloadOf(1, 10));
+    const large = watch(admit(opened.queues, ["a"], payloadOf(1, 5000)));
+    const small = Array.from({ length: 16 }, () => watch(admit(opened.queues, ["a"], payloadOf(1, 10))));
+    await settle();
+    storage.isHoldingAppends = false;
+    while (storage.heldAppendCount > 0) storage.releaseAppend();
+    await settle();
+    return { ...opened, large, small };
+  }
+
+  it("refuses the one that does not fit alone, for now, and keeps the others", async () => {
+    const storage = new LogStorage();
+    noRoomFrom(storage, 1000);
+    const { large, small, logger, queues } = await sendTogether(storage);
+    expect(large.state).toBe("retryable");
+    expect(small.map(({ state }) => state)).toEqual(small.map(() => "ok"));
+    await admit(queues, ["a"], payloadOf(1, 10));
+    await expect(admit(queues, ["a"], payloadOf(1, 5000))).rejects.toMatchObject({ kind: "retryable" });
+    await admit(queues, ["a"], payloadOf(1, 10));
+    // Nothing about small ones: they never stopped.
+    expect(logger.lines).toEqual([
+      "error the queue storage cannot write; requests of 5000 bytes and more are refused until it can",
+    ]);
+    queues.ledger.balance();
+  });
+
+  it("refuses for good what no file may be as large as, and from then on before it joins a group", async () => {
+    const storage = new LogStorage();
+    noRoomFrom(storage, 1000, "EFBIG");
+    const { large, small, logger, queues } = await sendTogether(storage);
+    expect(large.state).toBe("too_large");
+    expect(small.map(({ state }) => state)).toEqual(small.map(() => "ok"));
+    const groups = storage.groups.length;
+    await expect(admit(queues, ["a"], payloadOf(1, 5000))).rejects.toMatchObject({ kind: "too_large" });
+    expect(storage.groups.length).toBe(groups);
+    expect(logger.lines).toEqual([
+      "warn the queue storage cannot keep a request of 5000 bytes, nor larger ones: these are refused for good; raise the bound on the size of a file (ulimit -f)",
+    ]);
+    queues.ledger.balance();
+  });
+
+  it("is tried some ten times for 256 that wait, where none of them fits", async () => {
+    const storage = new LogStorage();
+    noRoomFrom(storage, 0);
+    const { queues } = await openOver(storage);
+    storage.isHoldingAppends = true;
+    const answers = Array.from({ length: 257 }, () => watch(admit(queues, ["a"])));
+    await settle();
+    storage.isHoldingAppends = false;
+    storage.releaseAppend();
+    await settle();
+    expect(new Set(answers.map(({ state }) => state))).toEqual(new Set(["retryable"]));
+    expect(storage.groups.length).toBeLessThan(12);
+    queues.ledger.balance();
+  });
+});

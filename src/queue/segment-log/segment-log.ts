@@ -1,6 +1,7 @@
 import { type Clock, sleep } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { EncodedPayload } from "../../wire/otlp/types.ts";
+import { isNoRoom, NoRoomError } from "../no-room.ts";
 import type { CompletionRecord, EntryRef, QueueStorage, ReplayVisitor, StoredRecord } from "../storage.ts";
 import { writeClosed } from "./closed-file.ts";
 import { MOVED_BYTES_MAX, segmentToCompact } from "./compaction.ts";
@@ -20,7 +21,7 @@ import {
   toRef,
 } from "./record-codec.ts";
 import { type CommittedMark, RecentFile } from "./recent-file.ts";
-import { estimateBytes, isBoundedRecord } from "./record-room.ts";
+import { admissionBytesMaxOf, estimateBytes, fileSizes, isBoundedRecord } from "./record-room.ts";
 import { isNoSpace, Reserve } from "./reserve.ts";
 import { codeOf, messageOf, SegmentFiles, segmentName } from "./segment-files.ts";
 import { SegmentWriter } from "./segment-writer.ts";
@@ -47,15 +48,8 @@ export interface SegmentLogSettings {
   readonly isOnlyRead?: boolean;
 }
 
-const MIB = 1024 * 1024;
-const SEGMENT_BYTES = 32 * MIB;
-const RESERVE_BYTES = MIB;
-/** Of notes of completions: some thousand. A disk that cannot sync for seconds at a high rate fills it; what comes then is not noted. */
-const RECENT_BYTES = MIB / 2;
 /** A healthy destination is some hundred ms behind. One that is further behind reads from the page cache, at 30 us a request. */
-const CACHE_BYTES = 16 * MIB;
-/** Of `bytesMax`, for a segment and for the reserve: a full storage gives room back in steps of a sixteenth. */
-const SHARE = 16;
+const CACHE_BYTES = 16 * 1024 * 1024;
 
 /** A power cut within this time delivers again what was just delivered; a longer one saves little. */
 const COMPLETION_DELAY_MS = 100;
@@ -76,6 +70,14 @@ interface Written {
   readonly bytes?: Buffer | undefined;
 }
 
+interface Failures {
+  readonly count: number;
+  readonly error: unknown;
+  readonly atMs: number;
+  /** The smallest that had no room, as estimated; 0 after a failure of another kind. */
+  readonly bytes: number;
+}
+
 /**
  * The queue's storage as a log of segments; format.ts has the layout, segment-writer.ts what a failed write does.
  * Removing: a segment in which nothing is live goes after a checkpoint has carried on what in it still counts. One that
@@ -84,6 +86,7 @@ interface Written {
 export class SegmentLog implements QueueStorage {
   readonly isDurable = true;
   readonly completionDelayMs = COMPLETION_DELAY_MS;
+  readonly admissionBytesMax: number;
   readonly #settings: SegmentLogSettings;
   readonly #segmentBytes: number;
   readonly #state = new LogState();
@@ -96,7 +99,7 @@ export class SegmentLog implements QueueStorage {
   /** Of the segment that is written to. */
   #firstSequence = 0;
   /** Of the last writes, all of which failed. */
-  #failures: { readonly count: number; readonly error: unknown; readonly atMs: number } | undefined;
+  #failures: Failures | undefined;
   /** The segment that was active when nothing was to be compacted: until the next one there is nothing new. */
   #tidySegment = -1;
   /** Files that count no more are removed beside the next appends. */
@@ -106,15 +109,14 @@ export class SegmentLog implements QueueStorage {
 
   constructor(settings: SegmentLogSettings) {
     this.#settings = settings;
-    const { disk, folder, clock, logger, cacheBytesMax = CACHE_BYTES, bytesMax = Infinity } = settings;
-    const { segmentBytes = Math.min(SEGMENT_BYTES, bytesMax / SHARE), reserveBytes } = settings;
+    const { disk, folder, clock, logger, cacheBytesMax = CACHE_BYTES, bytesMax } = settings;
+    const { segmentBytes, reserveBytes, recentBytes } = { ...fileSizes(bytesMax), ...settings };
+    this.admissionBytesMax = bytesMax === undefined ? Infinity : admissionBytesMaxOf(bytesMax);
     this.#segmentBytes = segmentBytes;
     this.#cache = new PayloadCache(cacheBytesMax);
     this.#files = new SegmentFiles({ disk, folder, logger });
     this.#writer = new SegmentWriter({ disk, folder, files: this.#files, segmentBytes });
-    const bytes = reserveBytes ?? Math.floor(Math.min(RESERVE_BYTES, bytesMax / SHARE));
-    this.#reserve = new Reserve({ disk, folder, clock, logger, bytes });
-    const { recentBytes = Math.floor(Math.min(RECENT_BYTES, bytesMax / (2 * SHARE))) } = settings;
+    this.#reserve = new Reserve({ disk, folder, clock, logger, bytes: reserveBytes });
     this.#recent = new RecentFile({ disk, folder, logger, bytes: recentBytes });
   }
 
@@ -137,14 +139,15 @@ export class SegmentLog implements QueueStorage {
   }
 
   async append(records: readonly StoredRecord[]): Promise<number> {
-    this.#assertRested();
+    this.#assertRested(records);
     try {
       const first = await this.#appendWithRoom(records);
       this.#failures = undefined;
       return first;
     } catch (error) {
       const atMs = this.#settings.clock.monotonicMs();
-      this.#failures = { count: (this.#failures?.count ?? 0) + 1, error, atMs };
+      const bytes = isNoRoom(error) ? Math.min(estimateBytes(records), this.#failures?.bytes ?? Infinity) : 0;
+      this.#failures = { count: (this.#failures?.count ?? 0) + 1, error, atMs, bytes };
       throw error;
     }
   }
@@ -220,10 +223,10 @@ export class SegmentLog implements QueueStorage {
     return { kind, sequence: this.#nextSequence++, description, payloads, bytes };
   }
 
-  /** Rejects at once what comes right after writes that failed twice. */
-  #assertRested(): void {
+  /** Rejects at once what comes right after writes that failed twice, but for what is smaller than what had no room. */
+  #assertRested(records: readonly StoredRecord[]): void {
     const failures = this.#failures;
-    if (failures === undefined || failures.count < 2) return;
+    if (failures === undefined || failures.count < 2 || estimateBytes(records) < failures.bytes) return;
     if (this.#settings.clock.monotonicMs() - failures.atMs < RETRY_MS) throw failures.error;
   }
 
@@ -256,7 +259,7 @@ export class SegmentLog implements QueueStorage {
   #assertRoom(records: readonly StoredRecord[]): void {
     if (this.#hasRoom(records)) return;
     const { bytesMax, folder } = this.#settings;
-    throw new Error(
+    throw new NoRoomError(
       `${folder} holds ${this.bytes} bytes of at most ${bytesMax} (max_size); it has room again when destinations take their data`,
     );
   }
