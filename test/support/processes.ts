@@ -13,12 +13,18 @@ export class TestProcess implements AsyncDisposable {
   constructor(
     command: string,
     args: readonly string[],
-    settings: { cwd?: string; env?: Readonly<Record<string, string>> } = {},
+    settings: {
+      cwd?: string;
+      env?: Readonly<Record<string, string>>;
+      /** File descriptors in place of what is kept here: the test looks at what becomes of them. */
+      stdout?: number;
+      stderr?: number;
+    } = {},
   ) {
     this.#child = spawn(command, args, {
       cwd: settings.cwd,
       env: { ...process.env, ...settings.env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", settings.stdout ?? "pipe", settings.stderr ?? "pipe"],
     });
     this.#child.stdout?.on("data", (chunk: Buffer) => this.#wake(() => (this.#stdout += chunk.toString())));
     this.#child.stderr?.on("data", (chunk: Buffer) => this.#wake(() => (this.#stderr += chunk.toString())));
