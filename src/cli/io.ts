@@ -1,4 +1,5 @@
 import type { EarlySignals } from "./early-signals.ts";
+import type { GatewayOutputs } from "./gateway-outputs.ts";
 
 /** What a command gets of the process, so that tests run it without one. */
 export interface CliIo {
@@ -8,6 +9,8 @@ export interface CliIo {
   readonly isTty: boolean;
   /** Where the process waits for signals already: `run` takes over. */
   readonly earlySignals?: EarlySignals;
+  /** What stands behind `stdout` and `stderr` of `run`, which tells its log when one of them fails. */
+  readonly outputs?: Pick<GatewayOutputs, "listen">;
 }
 
 export const EXIT_OK = 0;

@@ -28,7 +28,13 @@ export async function runGatewayCommand(args: string[], io: CliIo): Promise<numb
   const { logs } = loaded.configuration.service.telemetry;
   const log = { clock: systemClock, write: io.stderr, ...logSettingsOf(logs) };
   const onLogsChanged: Run["onLogsChanged"] = (next) => void Object.assign(log, logSettingsOf(next));
-  return runService({ gatewayArgs, loaded, memory, sinceMs, logger: createConsoleLogger(log), onLogsChanged, io });
+  const logger = createConsoleLogger(log);
+  io.outputs?.listen(({ name, isTaken, message }) => {
+    // What the log's own stream does not take is told on the other, as long as it lasts.
+    const teller = name === "stderr" && !isTaken ? createConsoleLogger({ ...log, write: io.stdout }) : logger;
+    teller.warn(message);
+  });
+  return runService({ gatewayArgs, loaded, memory, sinceMs, logger, onLogsChanged, io });
 }
 
 interface Run {
