@@ -7,6 +7,7 @@ import type { Overflow as OverflowPolicy, Sizer } from "./config.ts";
 import type { LetterRoom } from "./dead-letter-box.ts";
 import { createMark } from "./dead-letter.ts";
 import type { DirectDestination } from "./direct-destination.ts";
+import { wholeSeconds } from "./queue-entry.ts";
 import type { Need, RoomQueue, RoomRefusal, RoomRequest } from "./room.ts";
 import type { SendingQueue } from "./sending-queue.ts";
 import type { Eviction } from "./sending-queue-settings.ts";
@@ -160,7 +161,7 @@ export class AdmissionPlan {
 
   /** Stored under `sequence`: the queues take over, in the order of storedEntries(). */
   accept(sequence: number, client: ClientMetadata, admittedUnixMs: number): void {
-    const admittedUnixSeconds = Math.floor(admittedUnixMs / 1000);
+    const admittedUnixSeconds = wholeSeconds(admittedUnixMs);
     let index = 0;
     for (const share of this.#shares) {
       if (share.overflow !== undefined) {

@@ -11,7 +11,7 @@ import { hasAttribute } from "./dead-letter-filter.ts";
 import type { DeadLetterFilter } from "./dead-letter-filter.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
-import type { QueueEntry } from "./queue-entry.ts";
+import { type QueueEntry, wholeSeconds } from "./queue-entry.ts";
 import type { EntryMark, LedgerDelta, Replay, ReplayedLetter } from "./storage.ts";
 
 export interface DeadLettersSettings {
@@ -198,7 +198,7 @@ class ReplayRun {
     for (const { letter, target } of group) {
       this.#letters.box(letter.destination).countReplayed(letter);
       const { ref, itemCount, bytes, client, admittedUnixMs } = letter;
-      const admittedUnixSeconds = Math.floor(admittedUnixMs / 1000);
+      const admittedUnixSeconds = wholeSeconds(admittedUnixMs);
       target.accept({ ref, itemCount, bytes, client, admittedUnixSeconds, replay: replayOf(letter) });
     }
     this.#letterCount += group.length;

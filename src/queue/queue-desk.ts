@@ -7,7 +7,7 @@ import { createMark } from "./dead-letter.ts";
 import type { ReplayTarget, ReplayTargets } from "./dead-letters.ts";
 import type { Journal } from "./journal.ts";
 import type { Ledger } from "./ledger.ts";
-import { sinceUnixMs, sumItems } from "./queue-entry.ts";
+import { sinceUnixMs, sumItems, wholeSeconds } from "./queue-entry.ts";
 import type { QueueEntry } from "./queue-entry.ts";
 import type { SendingQueue } from "./sending-queue.ts";
 import type { AdmissionRecord, LedgerDelta } from "./storage.ts";
@@ -305,7 +305,7 @@ class Move {
     const { itemCount, bytes, client } = entry;
     this.#settings.ledger.apply(record.ledger);
     this.#queue.evicted({ entries: [entry], heldRoom: 0 }, 0);
-    const admittedUnixSeconds = Math.floor(record.admittedUnixMs / 1000);
+    const admittedUnixSeconds = wholeSeconds(record.admittedUnixMs);
     this.#target.accept({ ref: { sequence, index: 0 }, itemCount, bytes, client, admittedUnixSeconds });
     this.#items += itemCount;
   }

@@ -11,10 +11,15 @@ export interface QueueEntry {
   /** What it takes of the queue's room, in the queue's sizer. */
   readonly room: number;
   readonly client: ClientMetadata;
-  /** Since the epoch. Not milliseconds: a number of 31 bits costs nothing beside the object, and a million may wait. */
+  /** Since the epoch. Not milliseconds: a number of 31 bits costs nothing beside the object, and a million may wait. See wholeSeconds(). */
   readonly admittedUnixSeconds: number;
   /** Absent where it never was a dead letter. */
   readonly replay?: Replay;
+}
+
+/** Rounded up: what is a second too young is sent or expires a second later, and nothing expires early. */
+export function wholeSeconds(unixMs: number): number {
+  return Math.ceil(unixMs / 1000);
 }
 
 /** What `max_age` counts from: a letter that was replayed is as old as its replay, or it would expire again at once. */
@@ -37,7 +42,7 @@ export interface Successors {
 /** Entries in the place of others: as old as the youngest of these, and within the room that they had. */
 export function entriesInPlaceOf(former: readonly QueueEntry[], successors: Successors): QueueEntry[] {
   const { refs, payloads, client, unit } = successors;
-  const admittedUnixSeconds = Math.floor(youngestUnixMs(former) / 1000);
+  const admittedUnixSeconds = wholeSeconds(youngestUnixMs(former));
   const replays = former.flatMap(({ replay }) => replay ?? []);
   const replay = replays.length === 0 ? {} : { replay: latestOf(replays) };
   let left = sumRoom(former);

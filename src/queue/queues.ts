@@ -27,7 +27,7 @@ import { QueueGeneration } from "./queue-generation.ts";
 import { queueTarget } from "./replay-target.ts";
 import { RoomList } from "./room.ts";
 import { SeenKeys } from "./seen-keys.ts";
-import { sizeIn } from "./queue-entry.ts";
+import { sizeIn, wholeSeconds } from "./queue-entry.ts";
 import type { SendingQueue } from "./sending-queue.ts";
 import type { QueueStorage, ReplayedEntry } from "./storage.ts";
 
@@ -339,7 +339,7 @@ class GatewayQueues implements Queues {
     // The queue may have been made smaller since: what was accepted is kept, and new room waits until it has drained.
     queue.room.used += room;
     queue.account.carriedOver.add(itemCount);
-    const admittedUnixSeconds = Math.floor(admittedUnixMs / 1000);
+    const admittedUnixSeconds = wholeSeconds(admittedUnixMs);
     const of = { ref, itemCount, bytes, room, client, admittedUnixSeconds };
     queue.accept(replay === undefined ? of : { ...of, replay });
   }

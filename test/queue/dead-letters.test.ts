@@ -243,6 +243,26 @@ describe("age", () => {
     queues.ledger.balance();
   });
 
+  it("expires nothing early, whatever part of a second it was admitted in, over a restart too", async () => {
+    const storage = new LogStorage();
+    const queue = { max_age: "3s" };
+    const settings = { queue, retry: { ...FOREVER, initial_interval: "100ms", max_interval: "100ms" } };
+    const sender = new TestSender().fail("retryable");
+    const first = openQueues([{ id: "a", sender, ...settings }], { storage });
+    const { clock } = first;
+    await first.queues.start();
+    await clock.advance(900 + 1000 - (clock.nowMs() % 1000));
+    await admit(first.queues, ["a"], payloadOf(3));
+    await clock.advance(1000);
+    await first.queues.shutdown(AbortSignal.abort());
+    const { queues } = openQueues([{ id: "a", sender, ...settings }], { storage, clock });
+    await queues.start();
+    for (let waitedMs = 1000; waitedMs < 2900; waitedMs += 100) await clock.advance(100);
+    expect(await lettersOf(queues, clock)).toEqual([]);
+    for (let waitedMs = 0; waitedMs < 1200; waitedMs += 100) await clock.advance(100);
+    expect(await lettersOf(queues, clock)).toMatchObject([{ reason: "too_old", items: 3 }]);
+  });
+
   it("counts on after a restart, and anew from a replay", async () => {
     const storage = new LogStorage();
     const queue = { max_age: "1h" };
