@@ -1,5 +1,4 @@
 /** What becomes of the real process when nobody reads its output any more: nothing that a sender could see. */
-import { execFileSync } from "node:child_process";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -15,7 +14,8 @@ interface Pipe {
 
 async function openPipe(folder: TestFolder): Promise<Pipe> {
   const path = join(folder.path, "pipe");
-  execFileSync("mkfifo", [path]);
+  await using maker = new TestProcess("mkfifo", [path]);
+  expect(await maker.exit()).toBe(0);
   const reader = new TestProcess("cat", [path]);
   onTestFinished(() => reader[Symbol.asyncDispose]());
   return { fd: await openForWriting(path), reader };
