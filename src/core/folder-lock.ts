@@ -13,6 +13,9 @@ export class FolderLockedError extends Error {
   }
 }
 
+/** An empty database; what it says is in the operating system's locks on it. */
+export const LOCK_NAME = "lock.sqlite";
+
 /** Beside the lock: who has it; stays behind where a process did not end in order. */
 export const OWNER_NAME = "owner.json";
 
@@ -38,7 +41,7 @@ export class FolderLock {
   /** Throws FolderLockedError, or what the file system says. */
   static acquire(directory: string, owner: { readonly pid: number; readonly sinceMs: number }): FolderLock {
     const ownerPath = join(directory, OWNER_NAME);
-    const lockPath = join(directory, "lock.sqlite");
+    const lockPath = join(directory, LOCK_NAME);
     let database: DatabaseSync;
     try {
       database = lock(lockPath);

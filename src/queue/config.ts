@@ -23,14 +23,18 @@ export const DEAD_LETTERS_FULL = ["drop_oldest", "drop_newest"] as const;
 // Far above any queue that fits a machine; it keeps sums of sizes exact.
 const AMOUNT_MAX = 2 ** 50;
 
+/** As it is written: whether a unit of bytes fits is looked at where the sizer is known. */
+type Amount = { readonly value: number; readonly isInBytes: boolean };
+
 /**
  * A whole number, or a size such as "64MiB" where the sizer is bytes. `atLeast` is for the hint: whether it is kept is
  * looked at in a queue that is on, so that `{ enabled: false, queue_size: 0 }` is read as the Collector reads it.
  */
-function amount(atLeast: 0 | 1): z.ZodType<number, number | string> {
-  const schema = z.union([z.number(), z.string()]).transform((written, context): number => {
+function amount(atLeast: 0 | 1): z.ZodType<Amount, number | string> {
+  const schema = z.union([z.number(), z.string()]).transform((written, context): Amount => {
     const value = typeof written === "number" ? written : parseByteSize(written);
-    if (value !== undefined && Number.isInteger(value) && value <= AMOUNT_MAX) return value;
+    const isInBytes = typeof written === "string" && /[A-Za-z]/.test(written);
+    if (value !== undefined && Number.isInteger(value) && value <= AMOUNT_MAX) return { value, isInBytes };
     refuse(context, { expected: 'a whole number or a size such as "64MiB"' });
     return z.NEVER;
   });
@@ -81,16 +85,17 @@ const batchSchema = block({
 type BatchBlock = z.output<typeof batchSchema>;
 
 function checkBatch(batch: BatchBlock, context: z.core.$RefinementCtx): void {
+  const [min, max] = [batch.min_size.value, batch.max_size.value];
   if (batch.sizer === "requests") {
     const fix = 'write "items" or "bytes"';
     refuse(context, { path: ["batch", "sizer"], message: "`batch` supports only `items` or `bytes` sizer", fix });
   }
   for (const key of ["min_size", "max_size"] as const) {
-    if (batch[key] < 0) refuse(context, { path: ["batch", key], message: `\`${key}\` must be non-negative` });
+    if (batch[key].value < 0) refuse(context, { path: ["batch", key], message: `\`${key}\` must be non-negative` });
   }
-  if (batch.max_size > 0 && batch.max_size < batch.min_size) {
-    const message = `\`max_size\` (${batch.max_size}) must be greater or equal to \`min_size\` (${batch.min_size})`;
-    const fix = `write at least ${batch.min_size}, or 0 for no upper bound`;
+  if (max > 0 && max < min) {
+    const message = `\`max_size\` (${max}) must be greater or equal to \`min_size\` (${min})`;
+    const fix = `write at least ${min}, or 0 for no upper bound`;
     refuse(context, { path: ["batch", "max_size"], message, fix });
   }
 }
@@ -139,7 +144,7 @@ const queueBlock = block({
     .describe("Requests to the backend at the same time, for each signal."),
   queue_size: amount(1).prefault(1000).describe("What the queue of each signal holds, in the sizer's unit."),
   sizer: z.enum(SIZERS).default("requests").describe("What queue_size counts."),
-  block_on_overflow: z.boolean().default(false).describe("The Collector's spelling of overflow: block."),
+  block_on_overflow: z.boolean().optional().describe("The Collector's spelling of overflow: block. Default: false."),
   wait_for_result: z.boolean().default(false).describe("Answer the sender only when the backend has answered."),
   storage: z
     .string()
@@ -168,33 +173,58 @@ type QueueBlock = z.output<typeof queueBlock>;
 
 function checkQueue(queue: QueueBlock, context: z.core.$RefinementCtx): void {
   if (!queue.enabled) return;
-  for (const key of ["num_consumers", "queue_size"] as const) {
-    if (queue[key] <= 0) refuse(context, { path: [key], message: `\`${key}\` must be positive` });
+  const positive = { num_consumers: queue.num_consumers, queue_size: queue.queue_size.value };
+  for (const [key, value] of Object.entries(positive)) {
+    if (value <= 0) refuse(context, { path: [key], message: `\`${key}\` must be positive` });
   }
   if (queue.batch !== undefined) checkBatch(queue.batch, context);
   if (queue.wait_for_result && queue.storage !== null) {
     const message = "`wait_for_result` is not supported with a persistent queue configured with `storage`";
     refuse(context, { path: ["wait_for_result"], message, fix: "leave one of the two out" });
   }
+  checkUnits(queue, context);
   checkMinSize(queue, context);
   checkOverflow(queue, context);
   checkDeadLetters(queue, context);
 }
 
+/** "5MiB" in a queue that counts requests would be five million of them. */
+function checkUnits(queue: QueueBlock, context: z.core.$RefinementCtx): void {
+  if (queue.queue_size.isInBytes && queue.sizer !== "bytes") {
+    const message = `\`queue_size\` has a unit of bytes, but the queue counts ${queue.sizer}`;
+    const fix = `write sizer: bytes beside it, or a number of ${queue.sizer} without a unit`;
+    refuse(context, { path: ["queue_size"], message, fix });
+  }
+  if (queue.batch === undefined || batchSizer(queue) === "bytes") return;
+  for (const key of ["min_size", "max_size"] as const) {
+    if (!queue.batch[key].isInBytes) continue;
+    const message = `\`${key}\` has a unit of bytes, but the batch counts items`;
+    const fix = "write sizer: bytes beside it, or a number of items without a unit";
+    refuse(context, { path: ["batch", key], message, fix });
+  }
+}
+
 function checkMinSize(queue: QueueBlock, context: z.core.$RefinementCtx): void {
-  const { batch } = queue;
-  if (batch === undefined || batchSizer(queue) !== queue.sizer || batch.min_size <= queue.queue_size) return;
+  const { batch, queue_size: size } = queue;
+  if (batch === undefined || batchSizer(queue) !== queue.sizer || batch.min_size.value <= size.value) return;
   const message = "`min_size` must be less than or equal to `queue_size`";
-  const fix = `write at most ${queue.queue_size}, or a larger queue_size`;
+  const fix = `write at most ${size.value}, or a larger queue_size`;
   refuse(context, { path: ["batch", "min_size"], message, fix });
 }
 
 function checkOverflow(queue: QueueBlock, context: z.core.$RefinementCtx): void {
-  if (queue.block_on_overflow && queue.overflow !== undefined && queue.overflow !== "block") {
+  if (queue.block_on_overflow === false && queue.overflow === "block") {
+    const message = "`overflow: block` contradicts `block_on_overflow: false`";
+    refuse(context, { path: ["overflow"], message, fix: "leave block_on_overflow out" });
+  }
+  if (queue.block_on_overflow === true && queue.overflow !== undefined && queue.overflow !== "block") {
     const message = `\`overflow: ${queue.overflow}\` contradicts \`block_on_overflow: true\``;
     refuse(context, { path: ["overflow"], message, fix: "leave block_on_overflow out" });
   }
-  if (queue.required === false && (queue.overflow ?? (queue.block_on_overflow ? "block" : "refuse")) === "block") {
+  if (
+    queue.required === false &&
+    (queue.overflow ?? (queue.block_on_overflow === true ? "block" : "refuse")) === "block"
+  ) {
     const message = "a best-effort destination (`required: false`) makes nobody wait, so it cannot block on overflow";
     const fix = 'write overflow: "drop_oldest", or leave it out: what comes when the queue is full is dropped, counted';
     refuse(context, { path: ["required"], message, fix });
@@ -253,7 +283,7 @@ function resolveQueue(queue: QueueBlock): SendingQueueConfig {
   return {
     enabled,
     num_consumers,
-    queue_size,
+    queue_size: queue_size.value,
     sizer,
     wait_for_result,
     storage,
@@ -261,13 +291,19 @@ function resolveQueue(queue: QueueBlock): SendingQueueConfig {
     max_age,
     dead_letters,
     batch: queue.batch && resolveBatch(queue.batch, batchSizer(queue)),
-    overflow: queue.overflow ?? (queue.block_on_overflow ? "block" : "refuse"),
+    overflow: queue.overflow ?? (queue.block_on_overflow === true ? "block" : "refuse"),
   };
 }
 
 function resolveBatch(batch: BatchBlock, sizer: BatchSizer): BatchConfig {
   const { flush_timeout, min_size, max_size } = batch;
-  return { flush_timeout, min_size, max_size, sizer, metadata_keys: batch.partition.metadata_keys };
+  return {
+    flush_timeout,
+    min_size: min_size.value,
+    max_size: max_size.value,
+    sizer,
+    metadata_keys: batch.partition.metadata_keys,
+  };
 }
 
 const retryBlock = block({

@@ -1,5 +1,7 @@
 import type { Configuration, ConfiguredPipeline } from "../config/configuration.ts";
 import type { Problem } from "../config/problem.ts";
+import type { FileStorageConfig } from "../extensions/file_storage/config.ts";
+import { admissionBytesMaxOf } from "../queue/segment-log/record-room.ts";
 import { deliveryOf, keysOf } from "./destinations.ts";
 import { storageOf } from "./storages.ts";
 
@@ -11,7 +13,11 @@ export function deliveryWarnings(configuration: Configuration): Problem[] {
     ...duplicating(configuration),
     ...tooSmall(configuration),
     ...tooFew(configuration),
+    ...tooSmallStorage(configuration),
     ...unusedStorage(configuration),
+    ...idleBatches(configuration),
+    ...slowBatches(configuration),
+    ...emptyPartitions(configuration),
     ...forgotten(configuration),
     ...unkept(configuration),
   ];
@@ -78,12 +84,85 @@ function unusedStorage(configuration: Configuration): Problem[] {
   });
 }
 
-/** The receivers whose requests reach it, with the largest that each takes. */
-function doorsOf(id: string, { pipelines, receivers }: Configuration): { receiver: string; bytes: number }[] {
+/** Only where a request of such a size may come: what the storage can never hold is refused for good. */
+function tooSmallStorage(configuration: Configuration): Problem[] {
+  const id = storageOf(configuration);
+  const extension = configuration.extensions.get(id ?? "");
+  if (extension === undefined) return [];
+  const { max_size: maxSize } = extension.config as FileStorageConfig;
+  const queued = [...configuration.exporters.keys()].filter((name) => !isDirect(name, configuration));
+  const doors = queued.flatMap((name) => doorsOf(name, configuration));
+  const [largest] = doors.toSorted((a, b) => b.bytes - a.bytes);
+  const kept = admissionBytesMaxOf(maxSize);
+  if (maxSize === 0 || largest === undefined || largest.bytes <= kept) return [];
+  const message = `keeps requests of up to ${kept} bytes, but ${largest.receiver} takes requests of up to ${largest.bytes} bytes: a larger one than the storage keeps is refused for good`;
+  const fix = `write at least ${leastMaxSize(largest.bytes)}MiB, or let the receiver take less`;
+  return [{ position: extension.positionOf(["max_size"]), path: `extensions.${id}.max_size`, message, fix }];
+}
+
+/** In MiB. */
+function leastMaxSize(requestBytes: number): number {
+  const mib = 1024 * 1024;
+  let size = Math.ceil(requestBytes / mib);
+  while (admissionBytesMaxOf(size * mib) < requestBytes) size += 1;
+  return size;
+}
+
+/** Whoever writes a batch expects one. */
+function idleBatches(configuration: Configuration): Problem[] {
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
+    const { enabled, batch } = keysOf(exporter).sending_queue;
+    if (batch === undefined || !isDirect(id, configuration)) return [];
+    const cause = enabled ? "wait_for_result: true" : "enabled: false";
+    const message = `has no effect: with \`${cause}\` each request is sent on its own`;
+    return [{ ...placeOf(id, "batch", configuration), message, fix: "leave one of the two out" }];
+  });
+}
+
+/** Beyond it a batch that does not fill makes records late enough to be taken for lost. */
+const FLUSH_TIMEOUT_ORDINARY_MS = 3_600_000;
+
+function slowBatches(configuration: Configuration): Problem[] {
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
+    const { batch } = keysOf(exporter).sending_queue;
+    if (batch === undefined || batch.flush_timeout <= FLUSH_TIMEOUT_ORDINARY_MS || isDirect(id, configuration))
+      return [];
+    const hours = Math.round(batch.flush_timeout / 3_600_000);
+    const message = `lets a batch that does not fill wait for ${hours} hours before it is sent`;
+    return [{ ...placeOf(id, "batch.flush_timeout", configuration), message, fix: 'write "200ms", or some seconds' }];
+  });
+}
+
+/** Headers of senders are there only where a door passes them on. */
+function emptyPartitions(configuration: Configuration): Problem[] {
+  return [...configuration.exporters].flatMap(([id, exporter]) => {
+    const keys = keysOf(exporter).sending_queue.batch?.metadata_keys ?? [];
+    const receivers = receiversOf(id, configuration);
+    if (keys.length === 0 || receivers.length === 0 || isDirect(id, configuration)) return [];
+    if (receivers.some((name) => passesHeadersOn(configuration.receivers.get(name)?.config))) return [];
+    const message = `keeps batches apart by headers of senders, but no receiver of its pipelines passes them on (${receivers.join(", ")}): all share one`;
+    const fix = "write include_metadata: true under the receiver's protocols";
+    return [{ ...placeOf(id, "batch.partition.metadata_keys", configuration), message, fix }];
+  });
+}
+
+/** At whatever depth a receiver has it: for each protocol, or for all. */
+function passesHeadersOn(config: unknown): boolean {
+  if (typeof config !== "object" || config === null) return false;
+  return Object.entries(config).some(([key, value]) =>
+    key === "include_metadata" ? value === true : passesHeadersOn(value),
+  );
+}
+
+function receiversOf(id: string, { pipelines }: Configuration): string[] {
   const own = [...pipelines.values()].filter(({ exporters }) => exporters.includes(id));
-  const names = new Set(own.flatMap((pipeline) => pipeline.receivers));
-  return [...names].flatMap((name) => {
-    const receiver = receivers.get(name);
+  return [...new Set(own.flatMap((pipeline) => pipeline.receivers))];
+}
+
+/** The receivers whose requests reach it, with the largest that each takes. */
+function doorsOf(id: string, configuration: Configuration): { receiver: string; bytes: number }[] {
+  return receiversOf(id, configuration).flatMap((name) => {
+    const receiver = configuration.receivers.get(name);
     const bytes = receiver?.factory.requestBytesMax?.(receiver.config);
     return bytes === undefined ? [] : [{ receiver: name, bytes }];
   });
@@ -91,7 +170,7 @@ function doorsOf(id: string, { pipelines, receivers }: Configuration): { receive
 
 /** Where a key of an exporter's queue stands. */
 function placeOf(id: string, key: string, { exporters }: Configuration): Pick<Problem, "position" | "path"> {
-  const keys = ["sending_queue", key];
+  const keys = ["sending_queue", ...key.split(".")];
   return { position: exporters.get(id)!.positionOf(keys), path: `exporters.${[id, ...keys].join(".")}` };
 }
 

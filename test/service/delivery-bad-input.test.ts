@@ -35,6 +35,21 @@ const ERRORS: readonly BadInput[] = [
     said: 'x.yaml:8:17  exporters.otlp_grpc.sending_queue.overflow\n  `overflow: drop_oldest` contradicts `block_on_overflow: true`, found "drop_oldest" (string)\n  leave block_on_overflow out',
   },
   {
+    what: "a queue that blocks and does not",
+    exporters: "sending_queue:\n      overflow: block\n      block_on_overflow: false",
+    said: 'x.yaml:8:17  exporters.otlp_grpc.sending_queue.overflow\n  `overflow: block` contradicts `block_on_overflow: false`, found "block" (string)\n  leave block_on_overflow out',
+  },
+  {
+    what: "a size in bytes of a queue that counts requests",
+    exporters: "sending_queue:\n      queue_size: 5MiB",
+    said: 'x.yaml:8:19  exporters.otlp_grpc.sending_queue.queue_size\n  `queue_size` has a unit of bytes, but the queue counts requests, found "5MiB" (string)\n  write sizer: bytes beside it, or a number of requests without a unit',
+  },
+  {
+    what: "a size in bytes of a batch that counts items",
+    exporters: "sending_queue:\n      batch: { min_size: 0, max_size: 5MiB }",
+    said: 'x.yaml:8:39  exporters.otlp_grpc.sending_queue.batch.max_size\n  `max_size` has a unit of bytes, but the batch counts items, found "5MiB" (string)\n  write sizer: bytes beside it, or a number of items without a unit',
+  },
+  {
     what: "a batch that can never be",
     exporters: "sending_queue:\n      batch: { min_size: 200, max_size: 100 }",
     said: "x.yaml:8:41  exporters.otlp_grpc.sending_queue.batch.max_size\n  `max_size` (100) must be greater or equal to `min_size` (200), found 100 (number)\n  write at least 200, or 0 for no upper bound",
@@ -88,6 +103,32 @@ const WARNINGS: readonly BadInput[] = [
     what: "a queue smaller than an ordinary request",
     exporters: "sending_queue:\n      sizer: items\n      queue_size: 511",
     said: "x.yaml:9:19  exporters.otlp_grpc.sending_queue.queue_size\n  holds 511 items, but an ordinary request brings up to 512: a larger one than the queue is refused for good\n  write at least 512, or as many as your largest request holds",
+  },
+  {
+    what: "a storage smaller than the largest request the door takes",
+    exporters: "sending_queue:\n      storage: file_storage",
+    extensions: "file_storage: { directory: /signalbox-none/queue, max_size: 2MiB }",
+    said: "x.yaml:2:75  extensions.file_storage.max_size\n  keeps requests of up to 1768448 bytes, but otlp takes requests of up to 67108864 bytes: a larger one than the storage keeps is refused for good\n  write at least 70MiB, or let the receiver take less",
+  },
+  {
+    what: "a batch of a queue that is off",
+    exporters: "sending_queue:\n      enabled: false\n      batch: {}",
+    said: "x.yaml:9:7  exporters.otlp_grpc.sending_queue.batch\n  has no effect: with `enabled: false` each request is sent on its own\n  leave one of the two out",
+  },
+  {
+    what: "a batch with wait_for_result",
+    exporters: "sending_queue:\n      wait_for_result: true\n      batch: {}",
+    said: "x.yaml:9:7  exporters.otlp_grpc.sending_queue.batch\n  has no effect: with `wait_for_result: true` each request is sent on its own\n  leave one of the two out",
+  },
+  {
+    what: "a batch that waits for ever",
+    exporters: "sending_queue:\n      batch: { flush_timeout: 999999h }",
+    said: 'x.yaml:8:31  exporters.otlp_grpc.sending_queue.batch.flush_timeout\n  lets a batch that does not fill wait for 999999 hours before it is sent\n  write "200ms", or some seconds',
+  },
+  {
+    what: "batches by headers that no receiver passes on",
+    exporters: "sending_queue:\n      batch: { partition: { metadata_keys: [tenant] } }",
+    said: "x.yaml:8:29  exporters.otlp_grpc.sending_queue.batch.partition.metadata_keys\n  keeps batches apart by headers of senders, but no receiver of its pipelines passes them on (otlp): all share one\n  write include_metadata: true under the receiver's protocols",
   },
   {
     what: "a storage of a queue that is off",
@@ -181,6 +222,16 @@ describe("bad input about delivery", () => {
       what: "",
       exporters: "sending_queue: { sizer: items, queue_size: 512, storage: file_storage }",
       extensions: "file_storage: { directory: /signalbox-none/queue, create_directory: true }",
+      said: "",
+    });
+    expect(formatProblems(loaded.warnings)).toBe("");
+  });
+
+  it("says nothing of a storage that holds the largest request", async () => {
+    const loaded = await load({
+      what: "",
+      exporters: "sending_queue: { storage: file_storage }",
+      extensions: "file_storage: { directory: /signalbox-none/queue, create_directory: true, max_size: 70MiB }",
       said: "",
     });
     expect(formatProblems(loaded.warnings)).toBe("");

@@ -1,10 +1,10 @@
-import { accessSync, constants, readdirSync, statSync } from "node:fs";
-import { resolve } from "node:path";
+import { accessSync, constants, lstatSync, readdirSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { sleep } from "../../core/clock.ts";
 import { createFolder } from "../../core/create-folder.ts";
 import { formatComponentId } from "../../core/component-id.ts";
 import type { ExtensionFactory, Host, Settings } from "../../core/component.ts";
-import { FolderLock, FolderLockedError, OWNER_NAME } from "../../core/folder-lock.ts";
+import { FolderLock, FolderLockedError, LOCK_NAME, OWNER_NAME } from "../../core/folder-lock.ts";
 import { nodeDisk } from "../../queue/segment-log/disk.ts";
 import { isLogFile } from "../../queue/segment-log/log-files.ts";
 import { SegmentLog } from "../../queue/segment-log/segment-log.ts";
@@ -64,6 +64,7 @@ class FileStorage implements StorageProvider {
   /** Before the queues replay: rejects with what is wrong with the folder and how to mend it. */
   async start(_host: Host): Promise<void> {
     this.#checkFolder();
+    this.#checkFiles();
     const isEmptied = this.#isEmptied();
     try {
       this.#lock = await this.#acquire();
@@ -118,6 +119,19 @@ class FileStorage implements StorageProvider {
       const isMissing = !isCreated && error instanceof Error && "code" in error && error.code === "ENOENT";
       if (!isMissing) throw this.#problem(messageOf(error), WRITABLE, error);
       throw this.#problem("it does not exist", "create it, or write create_directory: true", error);
+    }
+  }
+
+  /** Without these two it cannot run; the rest of what stands in the way of a file is said by who wants to write it. */
+  #checkFiles(): void {
+    for (const name of [LOCK_NAME, OWNER_NAME]) {
+      const stats = lstatSync(join(this.#folder, name), { throwIfNoEntry: false });
+      if (stats === undefined) continue;
+      const target = statSync(join(this.#folder, name), { throwIfNoEntry: false });
+      if (target?.isFile() === true) continue;
+      const what = target === undefined ? "is a link that leads nowhere" : "is not a file";
+      const fix = `remove ${name}: the gateway makes it anew, and nothing that waits is in it`;
+      throw this.#problem(`${name} ${what}`, fix, undefined);
     }
   }
 

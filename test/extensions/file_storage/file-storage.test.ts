@@ -126,6 +126,21 @@ describe("file_storage", () => {
     expect(statSync(join(folder, "real", "segment-00000007.log")).isDirectory()).toBe(true);
   });
 
+  test.each(["lock.sqlite", "owner.json"])(
+    "says what to do where %s is a folder, or a link to nowhere",
+    async (name) => {
+      const storage = `{ file_storage: { directory: ${folder} } }`;
+      const fix = `remove ${name}: the gateway makes it anew, and nothing that waits is in it`;
+      mkdirSync(join(folder, name));
+      await expect(start(storage)).rejects.toThrow(`the folder ${folder}: ${name} is not a file\n  ${fix}`);
+      rmSync(join(folder, name), { recursive: true });
+      symlinkSync("/nowhere/x", join(folder, name));
+      await expect(start(storage)).rejects.toThrow(`${name} is a link that leads nowhere\n  ${fix}`);
+      rmSync(join(folder, name));
+      expect(await send(await start(storage), 1)).toBe(200);
+    },
+  );
+
   test("warns where the folder was a gateway's that was killed, and everything but the lock is gone", async () => {
     writeFileSync(join(folder, "lock.sqlite"), "");
     writeFileSync(join(folder, "owner.json"), JSON.stringify({ pid: 1, since: "2026-01-01T00:00:00.000Z" }));
