@@ -79,7 +79,9 @@ export class TestProcess implements AsyncDisposable {
   }
 }
 
-/** A port that was free a moment ago, for peers that cannot be asked for one of their own choosing. */
+const givenPorts = new Set<number>();
+
+/** A port that was free a moment ago, for peers that cannot be asked for one of their own choosing; no two alike in one test file. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -87,6 +89,8 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, "close");
   if (address === null || typeof address === "string") throw new Error("no port could be had");
+  if (givenPorts.has(address.port)) return freePort();
+  givenPorts.add(address.port);
   return address.port;
 }
 

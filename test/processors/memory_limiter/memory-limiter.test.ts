@@ -141,7 +141,7 @@ describe("memory_limiter", () => {
 });
 
 describe("the process's memory", () => {
-  test("counts buffers outside V8's heap, and collects them", () => {
+  test("counts buffers outside V8's heap, and collects them", async () => {
     // What earlier tests have left is not to be collected in between.
     processMemory.collectGarbage();
     const before = processMemory.usedBytes();
@@ -150,7 +150,8 @@ describe("the process's memory", () => {
     expect(held.byteLength).toBe(64 * MIB);
     held = undefined;
     processMemory.collectGarbage();
-    expect(processMemory.usedBytes() - before).toBeLessThan(32 * MIB);
+    // V8 gives such memory back in a thread of its own, some time after the collection.
+    await expect.poll(() => processMemory.usedBytes() - before, { timeout: 10_000 }).toBeLessThan(32 * MIB);
   });
 
   test("knows how much there is", () => expect(processMemory.totalBytes()).toBeGreaterThan(64 * MIB));

@@ -155,11 +155,10 @@ describe("a queue file cut off around every record's boundary", () => {
         away.toSorted((a, b) => a - b),
         where,
       ).toEqual(admittedIn(before));
-      // What was delivered is known again as far as its record is there.
-      expect(
-        here.toSorted((a, b) => a - b),
-        where,
-      ).toEqual(notDeliveredIn(before));
+      // What was delivered is known again as far as its record is there; of the last ones also where only the note is left
+      // that a consumer made before it went on, which the file of notes may hold or have dropped already.
+      expect(notDeliveredIn(before), where).toEqual(expect.arrayContaining(here));
+      expect(here, where).toHaveLength(new Set(here).size);
       expect(imbalances, where).toEqual([]);
       const cut = frames.find(
         ({ frame, from }) => from + 32 + frame.header.descriptionSize <= at && from + payloadEnd(frame) > at,
